@@ -1,0 +1,94 @@
+//! The one configuration, built once at the edge: flags over environment over
+//! what the core sends over defaults.
+//!
+//! **Invariant:** nothing below reads the environment or a flag; it is handed
+//! what it needs from here.
+
+use proto::Limits;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The plugin's name; the core knows it by this.
+    pub name: String,
+    /// `sys.prefix` to use instead of the one libpython belongs to.
+    pub python_home: Option<PathBuf>,
+    /// Put in front of `sys.path`, readable by every execution.
+    pub python_paths: Vec<PathBuf>,
+    /// Site directories (`.pth` path lines count) after the interpreter's own.
+    pub site_dirs: Vec<PathBuf>,
+    /// `/execute-file` reads within these.
+    pub file_roots: Vec<PathBuf>,
+    /// Further readable paths.
+    pub read_paths: Vec<PathBuf>,
+    /// Where scratch directories are made; `None` = the system's temporary directory.
+    pub scratch_root: Option<PathBuf>,
+    /// Imported ahead in the common tier, beside the standard library's usual modules.
+    pub preload: Vec<String>,
+    /// What a request gets when it says nothing.
+    pub defaults: Limits,
+    /// What a request may ask for at most.
+    pub ceiling: Limits,
+    /// For jobs that name no limit.
+    pub job_timeout: Duration,
+    /// Executions running at once.
+    pub max_concurrency: usize,
+    /// Slots of `max_concurrency` that jobs never take.
+    pub interactive_reserve: usize,
+    /// Requests waiting for a slot.
+    pub max_queue: usize,
+    /// Longest wait for a slot.
+    pub queue_timeout: Duration,
+    /// Spares kept ready when idle.
+    pub min_spares: usize,
+    /// Spares kept ready under load.
+    pub max_spares: usize,
+    /// `--dangerously-no-sandbox`
+    pub no_sandbox: bool,
+    /// `--dangerously-allow-weak-sandbox`
+    pub allow_weak_sandbox: bool,
+    /// Treat the kernel's Landlock as if it were of this ABI (tests).
+    pub landlock_abi_cap: Option<u32>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let defaults = Limits::default();
+        let ceiling = Limits {
+            wall: Duration::from_secs(3600),
+            memory_bytes: 8 << 30,
+            output_bytes: 64 << 20,
+            cpu: None,
+            threads: 256,
+            result_bytes: 8 << 20,
+            result_depth: 100,
+            scratch_bytes: 4 << 30,
+            scratch_files: 100_000,
+            host_calls: 1_000_000,
+        };
+        Self {
+            name: "python".to_owned(),
+            python_home: None,
+            python_paths: Vec::new(),
+            site_dirs: Vec::new(),
+            file_roots: Vec::new(),
+            read_paths: Vec::new(),
+            scratch_root: None,
+            preload: Vec::new(),
+            defaults,
+            ceiling,
+            job_timeout: Duration::from_secs(300),
+            max_concurrency: 32,
+            interactive_reserve: 4,
+            max_queue: 256,
+            queue_timeout: Duration::from_secs(30),
+            min_spares: 2,
+            max_spares: 8,
+            no_sandbox: false,
+            allow_weak_sandbox: false,
+            landlock_abi_cap: None,
+        }
+    }
+}
