@@ -1,0 +1,14 @@
+//! Linux confinement for an interpreter process: Landlock, seccomp, rlimits, descriptors.
+//!
+//! Three actors use it. The **supervisor** spawns, limits, watches and reaps through
+//! [`process::Pidfd`], [`rlimit`] and [`fds`]. The **zygote** calls [`harden::harden_process`] as
+//! its first act and [`seal_zygote`] before any byte that is not the interpreter's own runs. Each
+//! **child**, forked with [`process::fork_as_sibling`], narrows itself once more with a
+//! [`ChildSeal`] that the zygote prepared.
+//!
+//! The order within a seal is fixed, because each step needs what the next one takes away:
+//! `no_new_privs` → not dumpable, no core → capabilities → Landlock → seccomp, whose filters go
+//! from the widest to the narrowest.
+//!
+//! **Invariant:** a seal only takes away. This crate knows no Python and no async runtime, opens no
+//! network socket and starts no thread.
