@@ -12,3 +12,16 @@
 //!
 //! **Invariant:** a seal only takes away. This crate knows no Python and no async runtime, opens no
 //! network socket and starts no thread.
+
+mod enforced;
+mod policy;
+
+#[cfg(any(not(target_os = "linux"), true))]
+mod unsupported;
+
+pub use enforced::{Enforced, LANDLOCK_FLOOR, LandlockLevel, SealError, WEAK_FLAG};
+pub use policy::{ChildPolicy, SYSTEM_READ_PATHS, ZygotePolicy, default_read_paths};
+#[cfg(any(not(target_os = "linux"), true))]
+pub use unsupported::{
+    ChildSeal, Confined, fds, harden, kernel, process, report, rlimit, seal_zygote, syscalls,
+};
