@@ -14,7 +14,19 @@
 //! network socket and starts no thread.
 
 mod enforced;
+#[cfg(target_os = "linux")]
+pub mod fds;
+#[cfg(target_os = "linux")]
+pub mod harden;
 mod policy;
+#[cfg(target_os = "linux")]
+pub mod process;
+#[cfg(target_os = "linux")]
+pub mod report;
+#[cfg(target_os = "linux")]
+pub mod rlimit;
+#[cfg(target_os = "linux")]
+mod sys;
 
 #[cfg(any(not(target_os = "linux"), true))]
 mod unsupported;
@@ -22,6 +34,4 @@ mod unsupported;
 pub use enforced::{Enforced, LANDLOCK_FLOOR, LandlockLevel, SealError, WEAK_FLAG};
 pub use policy::{ChildPolicy, SYSTEM_READ_PATHS, ZygotePolicy, default_read_paths};
 #[cfg(any(not(target_os = "linux"), true))]
-pub use unsupported::{
-    ChildSeal, Confined, fds, harden, kernel, process, report, rlimit, seal_zygote, syscalls,
-};
+pub use unsupported::{ChildSeal, Confined, kernel, seal_zygote, syscalls};
