@@ -1,0 +1,75 @@
+//! The project's tasks. `cargo xtask VERB`; each verb is one file.
+//!
+//! The Makefile and `.ci/run` only call this, so that a task is written once and reads
+//! the same on every machine.
+//!
+//! **Invariant:** depends on none of the project's own crates: it has to run when they
+//! do not compile.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task speaks to the terminal")]
+
+mod bench;
+mod build;
+mod check;
+mod doctor;
+mod install;
+mod metadata;
+mod nix;
+mod python;
+mod shell;
+mod source;
+mod supply;
+mod test;
+mod tidy;
+mod uninstall;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::shell::Shell;
+
+/// The project's tasks.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Build(build::Build),
+    Test(test::Test),
+    Check(check::Check),
+    Tidy(tidy::Tidy),
+    Bench(bench::Bench),
+    Install(install::Install),
+    Uninstall(uninstall::Uninstall),
+    Doctor(doctor::Doctor),
+}
+
+fn main() -> ExitCode {
+    match run(&Shell::new(), Cli::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(sh: &Shell, verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Build(verb) => verb.run(sh),
+        Verb::Test(verb) => verb.run(sh),
+        Verb::Check(verb) => verb.run(sh),
+        Verb::Tidy(verb) => verb.run(sh),
+        Verb::Bench(verb) => verb.run(sh),
+        Verb::Install(verb) => verb.run(sh),
+        Verb::Uninstall(verb) => verb.run(sh),
+        Verb::Doctor(verb) => verb.run(sh),
+    }
+}

@@ -1,0 +1,81 @@
+//! The CPython to build against: which one it is, and fetching one through uv.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::shell::{Shell, which};
+
+/// The version that is fetched when asked for.
+const WANTED: &str = "3.13";
+
+/// The flag shared by the verbs that build.
+#[derive(Debug, Args)]
+pub(crate) struct FetchPython {
+    /// Install CPython 3.13 through uv first, and build against it
+    #[arg(long)]
+    fetch_python: bool,
+}
+
+impl FetchPython {
+    /// Makes sure that there is an interpreter to build against, before cargo starts:
+    /// the search's own message is better than a build script's.
+    pub(crate) fn prepare(&self, sh: &Shell) -> Result<Python> {
+        if self.fetch_python { Python::fetched(sh) } else { Python::found(sh) }
+    }
+}
+
+/// The interpreter a build takes.
+#[derive(Debug)]
+pub(crate) struct Python {
+    /// Set when it is not the one cargo would take by itself.
+    named: Option<PathBuf>,
+}
+
+impl Python {
+    /// The one `tools/find-python` chooses.
+    pub(crate) fn found(sh: &Shell) -> Result<Self> {
+        let output = sh.output(sh.command(finder(sh)).arg("--path"))?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        }
+        Ok(Self { named: None })
+    }
+
+    /// CPython 3.13 as uv installs it.
+    fn fetched(sh: &Shell) -> Result<Self> {
+        let Some(uv) = which("uv") else {
+            bail!(
+                "--fetch-python needs uv, and uv is not on PATH\n\
+                 hint: python3 -m pip install --user uv, or see https://docs.astral.sh/uv"
+            );
+        };
+        sh.run(sh.command(&uv).args(["python", "install", WANTED])).context(
+            "uv could not install CPython 3.13\n\
+             hint: behind a mirror, set UV_PYTHON_INSTALL_MIRROR",
+        )?;
+        let path = sh.read(sh.command(&uv).args([
+            "python",
+            "find",
+            "--no-project",
+            "--managed-python",
+            WANTED,
+        ]))?;
+        Ok(Self { named: Some(PathBuf::from(path.trim())) })
+    }
+
+    /// Has `command` build against this interpreter.
+    pub(crate) fn for_build<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        if let Some(path) = &self.named {
+            command.env("PYO3_PYTHON", path);
+        }
+        command
+    }
+}
+
+/// The script that searches.
+pub(crate) fn finder(sh: &Shell) -> PathBuf {
+    sh.root().join(Path::new("tools/find-python"))
+}
