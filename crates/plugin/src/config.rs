@@ -27,6 +27,10 @@ pub struct Config {
     pub scratch_root: Option<PathBuf>,
     /// Imported ahead in the common tier, beside the standard library's usual modules.
     pub preload: Vec<String>,
+    /// What `/modules` reports on when asked for none.
+    pub default_modules: Vec<String>,
+    /// Log at level debug.
+    pub debug: bool,
     /// What a request gets when it says nothing.
     pub defaults: Limits,
     /// What a request may ask for at most.
@@ -77,6 +81,10 @@ impl Default for Config {
             read_paths: Vec::new(),
             scratch_root: None,
             preload: Vec::new(),
+            default_modules: ["numpy", "pandas", "requests", "json", "os", "sys"]
+                .map(str::to_owned)
+                .to_vec(),
+            debug: false,
             defaults,
             ceiling,
             job_timeout: Duration::from_secs(300),
