@@ -5,21 +5,20 @@
 # BUILD=cargo decides for good. Without cargo the tasks run in Nix's own shell.
 
 XTASK := $(if $(shell command -v cargo),cargo xtask,nix --extra-experimental-features 'nix-command flakes' develop --command cargo xtask)
-export BUILD
+WITH = --with $(or $(BUILD),auto)
+
+.DEFAULT_GOAL := build
 
 .PHONY: build test check tidy bench install uninstall doctor ci package repro nix
 build test check tidy bench install uninstall doctor ci package repro nix:
 	$(XTASK) $@ $(ARGS)
 
 .PHONY: rust-python rust-python-test rust-python-check rust-python-install
-rust-python rust-python-test rust-python-check rust-python-install: BUILD ?= auto
 rust-python:
-	$(XTASK) build $(ARGS)
+	$(XTASK) build $(WITH) $(ARGS)
 rust-python-test:
-	$(XTASK) test $(ARGS)
+	$(XTASK) test $(WITH) $(ARGS)
 rust-python-check:
-	$(XTASK) check $(ARGS)
+	$(XTASK) check $(WITH) $(ARGS)
 rust-python-install:
-	$(XTASK) install $(ARGS)
-
-.DEFAULT_GOAL := build
+	$(XTASK) install $(WITH) $(ARGS)

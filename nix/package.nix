@@ -1,14 +1,18 @@
 # The plugin, linked to nixpkgs' CPython 3.13 and to no other Python.
-{ lib, rustPlatform, python313 }:
+{
+  lib,
+  rustPlatform,
+  python313,
+}:
 
 let
-  manifest = builtins.fromTOML (builtins.readFile ../Cargo.toml);
+  inherit ((builtins.fromTOML (builtins.readFile ../Cargo.toml)).workspace) package;
 in
 rustPlatform.buildRustPackage {
   pname = "qntx-python-plugin";
-  inherit (manifest.workspace.package) version;
+  inherit (package) version;
 
-  src = import ./source.nix;
+  src = import ./source.nix { };
   cargoLock.lockFile = ../Cargo.lock;
 
   # pyo3's build script asks this interpreter, and crates/pyfind puts its library's
@@ -16,7 +20,10 @@ rustPlatform.buildRustPackage {
   PYO3_PYTHON = python313.interpreter;
   buildInputs = [ python313 ];
 
-  cargoBuildFlags = [ "--package" "qntx-python-plugin" ];
+  cargoBuildFlags = [
+    "--package"
+    "qntx-python-plugin"
+  ];
 
   # The tests start sandboxes of their own; `checks.tests` runs them.
   doCheck = false;
@@ -26,7 +33,7 @@ rustPlatform.buildRustPackage {
     runHook preInstallCheck
     said=$(env -i "$out/bin/qntx-python-plugin" --version | head -n 1)
     case "$said" in
-      "qntx-python-plugin ${manifest.workspace.package.version}"*) ;;
+      "qntx-python-plugin ${package.version}"*) ;;
       *) echo "--version says: $said" >&2; exit 1 ;;
     esac
     runHook postInstallCheck
@@ -36,7 +43,7 @@ rustPlatform.buildRustPackage {
 
   meta = {
     description = "Runs Python for QNTX: every execution in a fresh, sandboxed, killable CPython process";
-    homepage = manifest.workspace.package.repository;
+    homepage = package.repository;
     license = lib.licenses.mit;
     mainProgram = "qntx-python-plugin";
     platforms = lib.platforms.linux ++ lib.platforms.darwin;

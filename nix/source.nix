@@ -1,9 +1,42 @@
 # The sources a build needs, by folder and kind: prose and CI files rebuild nothing.
+# With `manifestsOnly`, what decides which dependencies are compiled, and no more.
+{
+  manifestsOnly ? false,
+}:
+
 let
   root = toString ../.;
-  folders = [ "crates" "xtask" "tests" "benches" "tools" ".cargo" ];
-  files = [ "Cargo.toml" "Cargo.lock" "clippy.toml" "rustfmt.toml" "deny.toml" "LICENSE" ];
-  kinds = [ "rs" "toml" "proto" "py" "pyi" "snap" "sql" "html" "css" "js" "svg" "txt" "json" ];
+  folders = [
+    "crates"
+    "xtask"
+    "tests"
+    "benches"
+    "tools"
+    ".cargo"
+  ];
+  files = [
+    "Cargo.toml"
+    "Cargo.lock"
+    "clippy.toml"
+    "rustfmt.toml"
+    "deny.toml"
+    "LICENSE"
+  ];
+  kinds = [
+    "rs"
+    "toml"
+    "proto"
+    "py"
+    "pyi"
+    "snap"
+    "sql"
+    "html"
+    "css"
+    "js"
+    "svg"
+    "txt"
+    "json"
+  ];
 
   extension =
     name:
@@ -16,17 +49,21 @@ let
     path: type:
     let
       relative = builtins.substring (builtins.stringLength root + 1) (-1) (toString path);
-      top = builtins.head (builtins.filter builtins.isString (builtins.split "/" relative));
+      top = builtins.head (builtins.split "/" relative);
       name = baseNameOf relative;
+      folder = builtins.elem top folders;
     in
-    if relative == top then
-      (type == "directory" && builtins.elem top folders) || builtins.elem top files
+    if type == "directory" then
+      folder
+    else if manifestsOnly then
+      name == "Cargo.toml" || name == "Cargo.lock" || (folder && top == ".cargo")
+    else if relative == top then
+      builtins.elem name files
     else
-      builtins.elem top folders
-      && (type == "directory" || builtins.elem (extension name) kinds || top == "tools" || name == "py.typed");
+      folder && (builtins.elem (extension name) kinds || top == "tools" || name == "py.typed");
 in
 builtins.path {
-  name = "qntx-python-source";
+  name = if manifestsOnly then "qntx-python-manifests" else "qntx-python-source";
   path = ../.;
   filter = wanted;
 }
