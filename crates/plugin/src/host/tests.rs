@@ -1,0 +1,1 @@
+//! The services against in-process servers that behave, misbehave and vanish.
