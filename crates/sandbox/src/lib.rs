@@ -13,11 +13,17 @@
 //! **Invariant:** a seal only takes away. This crate knows no Python and no async runtime, opens no
 //! network socket and starts no thread.
 
+#[cfg(target_os = "linux")]
+mod bpf;
 mod enforced;
 #[cfg(target_os = "linux")]
 pub mod fds;
 #[cfg(target_os = "linux")]
 pub mod harden;
+#[cfg(target_os = "linux")]
+pub mod kernel;
+#[cfg(target_os = "linux")]
+mod landlock;
 mod policy;
 #[cfg(target_os = "linux")]
 pub mod process;
@@ -26,12 +32,21 @@ pub mod report;
 #[cfg(target_os = "linux")]
 pub mod rlimit;
 #[cfg(target_os = "linux")]
+mod seal;
+#[cfg(target_os = "linux")]
+mod seccomp;
+#[cfg(target_os = "linux")]
 mod sys;
-
-#[cfg(any(not(target_os = "linux"), true))]
+#[cfg(target_os = "linux")]
+pub mod syscalls;
+#[cfg(not(target_os = "linux"))]
 mod unsupported;
 
 pub use enforced::{Enforced, LANDLOCK_FLOOR, LandlockLevel, SealError, WEAK_FLAG};
 pub use policy::{ChildPolicy, SYSTEM_READ_PATHS, ZygotePolicy, default_read_paths};
-#[cfg(any(not(target_os = "linux"), true))]
-pub use unsupported::{ChildSeal, Confined, kernel, seal_zygote, syscalls};
+#[cfg(target_os = "linux")]
+pub use seal::{ChildSeal, Confined, seal_zygote};
+#[cfg(not(target_os = "linux"))]
+pub use unsupported::{
+    ChildSeal, Confined, fds, harden, kernel, process, report, rlimit, seal_zygote, syscalls,
+};

@@ -212,3 +212,14 @@ fn duration(time: libc::timeval) -> Duration {
     let micros = u64::try_from(time.tv_usec).unwrap_or(0);
     Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0)) + Duration::from_micros(micros)
 }
+
+/// CPU time that all threads of a process have used so far.
+///
+/// # Errors
+/// `ESRCH` when there is no such process (also once it is a reaped zombie).
+pub fn cpu_time(pid: i32) -> io::Result<Duration> {
+    let time = sys::process_cpu_time(pid)?;
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+    Ok(Duration::new(seconds, nanos))
+}

@@ -241,3 +241,19 @@ pub(crate) fn install_sigsys_handler() -> io::Result<()> {
     check(unsafe { libc::sigaction(libc::SIGSYS, &raw const action, std::ptr::null_mut()) }.into())
         .map(drop)
 }
+
+/// CPU time of all threads of another process, by its CPU clock: clock_getcpuclockid(3).
+pub(crate) fn process_cpu_time(pid: libc::pid_t) -> io::Result<libc::timespec> {
+    let mut clock: libc::clockid_t = 0;
+    // SAFETY: clock_getcpuclockid writes one clockid_t to the pointer, which is live.
+    let error = unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: clock_gettime writes one timespec to the pointer, which is live.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(time)
+}

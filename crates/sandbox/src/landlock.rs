@@ -1,0 +1,280 @@
+//! Paths and rights to Landlock layers.
+//!
+//! **Invariant:** every layer handles every right that the kernel knows, so whatever a rule does
+//! not grant is denied; `EXECUTE`, sockets, devices and TCP are granted by no rule.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use ::landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+};
+use rustix::fs::{Mode, OFlags};
+
+use crate::policy::outermost;
+use crate::{LANDLOCK_FLOOR, LandlockLevel, SealError, sys};
+
+/// Devices that programs use without a thought: `(path, writable, why)`.
+const DEVICES: &[(&str, bool)] =
+    &[("/dev/null", true), ("/dev/zero", false), ("/dev/urandom", false), ("/dev/random", false)];
+
+/// What a child may read of its own `/proc` directory: `(name, why)`. Not the whole directory: it
+/// also holds `net` and `mountinfo`, which describe the host.
+const OWN_PROC_FILES: &[&str] = &["maps", "stat", "statm", "status"];
+
+/// What a rule grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Read files and list directories.
+    Read,
+    /// List directories, but read no file.
+    List,
+    /// Read and write this one file.
+    ReadWriteFile,
+    /// Everything that files in a scratch directory need.
+    Scratch,
+}
+
+impl Reach {
+    fn rights(self, abi: ABI, is_dir: bool) -> BitFlags<AccessFs> {
+        let file = AccessFs::ReadFile;
+        let rights = match self {
+            Self::Read => file | AccessFs::ReadDir,
+            Self::List => AccessFs::ReadDir.into(),
+            Self::ReadWriteFile => file | AccessFs::WriteFile | AccessFs::Truncate,
+            Self::Scratch => {
+                file | AccessFs::ReadDir
+                    | AccessFs::WriteFile
+                    | AccessFs::Truncate
+                    | AccessFs::RemoveDir
+                    | AccessFs::RemoveFile
+                    | AccessFs::MakeDir
+                    | AccessFs::MakeReg
+                    | AccessFs::MakeSym
+                    | AccessFs::MakeFifo
+                    | AccessFs::Refer
+            }
+        };
+        let known = if is_dir { AccessFs::from_all(abi) } else { AccessFs::from_file(abi) };
+        rights & known
+    }
+}
+
+/// A path opened for a rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    fd: OwnedFd,
+    reach: Reach,
+    is_dir: bool,
+}
+
+impl Rule {
+    /// `None` when the path does not exist.
+    pub(crate) fn open(path: &Path, reach: Reach) -> Result<Option<Self>, SealError> {
+        let failed = |errno: rustix::io::Errno| SealError::Path {
+            path: path.display().to_string(),
+            source: errno.into(),
+        };
+        let fd = match rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(None),
+            Err(errno) => return Err(failed(errno)),
+        };
+        let mode = rustix::fs::fstat(&fd).map_err(failed)?.st_mode;
+        let is_dir = rustix::fs::FileType::from_raw_mode(mode) == rustix::fs::FileType::Directory;
+        Ok(Some(Self { fd, reach, is_dir }))
+    }
+
+    /// As [`open`](Self::open), but the path has to exist.
+    pub(crate) fn demand(path: &Path, reach: Reach) -> Result<Self, SealError> {
+        Self::open(path, reach)?.ok_or_else(|| SealError::Path {
+            path: path.display().to_string(),
+            source: io::ErrorKind::NotFound.into(),
+        })
+    }
+}
+
+/// Rules for readable paths and the common devices; names of paths that do not exist are added to
+/// `skipped`.
+pub(crate) fn shared_rules(
+    read: &[PathBuf],
+    skipped: &mut Vec<String>,
+) -> Result<Vec<Rule>, SealError> {
+    let mut rules = Vec::with_capacity(read.len() + DEVICES.len());
+    for path in outermost(read.iter().cloned()) {
+        match Rule::open(&path, Reach::Read)? {
+            Some(rule) => rules.push(rule),
+            None => skipped.push(path.display().to_string()),
+        }
+    }
+    for (path, writable) in DEVICES {
+        let reach = if *writable { Reach::ReadWriteFile } else { Reach::Read };
+        rules.extend(Rule::open(Path::new(path), reach)?);
+    }
+    Ok(rules)
+}
+
+/// Rules for what the calling process may see of itself under `/proc`.
+pub(crate) fn own_proc_rules() -> Result<Vec<Rule>, SealError> {
+    let own = Path::new("/proc/self");
+    let mut rules = Vec::with_capacity(OWN_PROC_FILES.len() + 1);
+    rules.extend(Rule::open(own, Reach::List)?);
+    for name in OWN_PROC_FILES {
+        rules.extend(Rule::open(&own.join(name), Reach::Read)?);
+    }
+    Ok(rules)
+}
+
+/// The ABI to use: the kernel's, or less when a test asks for less.
+pub(crate) fn effective_abi(cap: Option<u32>) -> u32 {
+    sys::landlock_abi().min(cap.unwrap_or(u32::MAX))
+}
+
+/// How much of the floor an ABI gives.
+pub(crate) fn level(abi: u32) -> LandlockLevel {
+    const SINCE: &[(u32, &str)] = &[
+        (2, "renaming between directories is refused instead of governed"),
+        (3, "truncating files outside the scratch directory is not denied"),
+        (4, "TCP is denied by seccomp alone"),
+        (5, "device commands on reachable devices are not denied"),
+        (6, "signals to and abstract sockets of other processes are denied by seccomp alone"),
+    ];
+    if abi == 0 {
+        return LandlockLevel::None;
+    }
+    let missing: Vec<String> = SINCE
+        .iter()
+        .filter(|(since, _)| abi < *since)
+        .map(|(since, what)| format!("ABI {since}: {what}"))
+        .collect();
+    if missing.is_empty() { LandlockLevel::Full } else { LandlockLevel::Partial { missing } }
+}
+
+/// Refuses an ABI below the floor, or, when that is allowed, says what is weaker.
+pub(crate) fn check_floor(abi: u32, allow_weak: bool) -> Result<Vec<String>, SealError> {
+    let reasons = match level(abi) {
+        LandlockLevel::Full => return Ok(Vec::new()),
+        LandlockLevel::Partial { missing } => missing,
+        LandlockLevel::None => {
+            vec!["no Landlock: the whole file system is open to what the user may open".to_owned()]
+        }
+    };
+    if allow_weak {
+        return Ok(reasons);
+    }
+    Err(SealError::BelowFloor {
+        reason: format!(
+            "Landlock ABI {abi} where {LANDLOCK_FLOOR} is the floor ({})",
+            reasons.join("; ")
+        ),
+    })
+}
+
+/// Confines the calling thread, and all processes it forks, to what the rules grant.
+///
+/// Without Landlock (`abi` 0) nothing happens; [`check_floor`] has let that pass before.
+pub(crate) fn restrict<'a>(
+    abi: u32,
+    rules: impl Iterator<Item = &'a Rule>,
+) -> Result<(), SealError> {
+    if abi == 0 {
+        return Ok(());
+    }
+    let abi = known_abi(abi);
+    let failed = |step: &'static str| {
+        move |error: ::landlock::RulesetError| SealError::Landlock {
+            step,
+            reason: error.to_string(),
+        }
+    };
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(abi))
+        .map_err(failed("handle file rights"))?;
+    let network = AccessNet::from_all(abi);
+    if !network.is_empty() {
+        ruleset = ruleset.handle_access(network).map_err(failed("handle network rights"))?;
+    }
+    let scopes = Scope::from_all(abi);
+    if !scopes.is_empty() {
+        ruleset = ruleset.scope(scopes).map_err(failed("scope"))?;
+    }
+    let mut created = ruleset.create().map_err(failed("create a ruleset"))?;
+    for rule in rules {
+        let rights = rule.reach.rights(abi, rule.is_dir);
+        if !rights.is_empty() {
+            created = created
+                .add_rule(PathBeneath::new(rule.fd.as_fd(), rights))
+                .map_err(failed("add a rule"))?;
+        }
+    }
+    let status = created.restrict_self().map_err(failed("restrict"))?;
+    if status.ruleset == RulesetStatus::FullyEnforced {
+        return Ok(());
+    }
+    Err(SealError::Landlock { step: "restrict", reason: format!("{:?}", status.ruleset) })
+}
+
+fn known_abi(abi: u32) -> ABI {
+    match abi {
+        0 => ABI::Unsupported,
+        1 => ABI::V1,
+        2 => ABI::V2,
+        3 => ABI::V3,
+        4 => ABI::V4,
+        5 => ABI::V5,
+        6 => ABI::V6,
+        7 => ABI::V7,
+        8 => ABI::V8,
+        9 => ABI::V9,
+        _ => ABI::V10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_is_full_from_the_floor_on() {
+        assert_eq!(level(0), LandlockLevel::None);
+        for abi in 1..LANDLOCK_FLOOR {
+            assert!(matches!(level(abi), LandlockLevel::Partial { .. }), "{abi}");
+            assert!(check_floor(abi, false).unwrap_err().to_string().contains("--dangerously"));
+            assert!(!check_floor(abi, true).unwrap().is_empty());
+        }
+        for abi in LANDLOCK_FLOOR..12 {
+            assert_eq!(level(abi), LandlockLevel::Full);
+            assert!(check_floor(abi, false).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn no_reach_grants_execution_sockets_or_devices() {
+        let never = AccessFs::Execute
+            | AccessFs::MakeChar
+            | AccessFs::MakeBlock
+            | AccessFs::MakeSock
+            | AccessFs::IoctlDev
+            | AccessFs::ResolveUnix;
+        for abi in 1..=10 {
+            for reach in [Reach::Read, Reach::List, Reach::ReadWriteFile, Reach::Scratch] {
+                for is_dir in [true, false] {
+                    let rights = reach.rights(known_abi(abi), is_dir);
+                    assert!((rights & never).is_empty(), "{reach:?} at {abi}: {rights:?}");
+                    assert!(AccessFs::from_all(known_abi(abi)).contains(rights));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reading_grants_no_change() {
+        let rights = Reach::Read.rights(ABI::V10, true);
+        assert_eq!(rights, AccessFs::ReadFile | AccessFs::ReadDir);
+        assert_eq!(Reach::List.rights(ABI::V10, true), BitFlags::from(AccessFs::ReadDir));
+        assert!(Reach::List.rights(ABI::V10, false).is_empty());
+    }
+}

@@ -1,0 +1,138 @@
+//! From tables to filters, and the order in which they are loaded.
+//!
+//! Filters stack: the kernel asks all of them and takes the most severe answer, and among equally
+//! severe ones the newest filter's. So the widest statement goes first, and each later one only
+//! words the refusal better or takes more away:
+//!
+//! 1. the gate: other architectures and x32 → `KILL_PROCESS`;
+//! 2. the allow-list, ZYGOTE ∪ CHILD, compiled by seccompiler: everything else → `ENOSYS`;
+//! 3. the answers: `EPERM`, "no effect", and each conditional call's own error;
+//! 4. the trap, compiled by seccompiler: what only an attack asks for → `TRAP`;
+//! 5. in the child: what the zygote may and a child may not.
+//!
+//! **Invariant:** filters 2 and 3 state each condition independently, through two compilers; both
+//! have to agree before a conditional call passes.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+use crate::SealError;
+use crate::bpf::{self, Case, Program, Template};
+use crate::syscalls::{CHILD, EPERM, Entry, NO_EFFECT, Op, TRAP, Test, When, ZYGOTE, find};
+
+/// The filters of the zygote in loading order, each with its name for errors.
+pub(crate) fn zygote_stack() -> Result<Vec<(&'static str, Program)>, SealError> {
+    Ok(vec![
+        ("gate", bpf::gate()),
+        ("allow-list", allow_list()?),
+        ("answers", answers().for_process(0)),
+        ("trap", trap()?),
+    ])
+}
+
+/// What the zygote may call: its own entry where there is one, else the child's.
+pub(crate) fn allowed() -> impl Iterator<Item = &'static Entry> {
+    ZYGOTE.iter().chain(CHILD.iter().filter(|entry| find(ZYGOTE, entry.nr).is_none()))
+}
+
+fn allow_list() -> Result<BpfProgram, SealError> {
+    let mut rules = BTreeMap::new();
+    for entry in allowed() {
+        rules.insert(entry.nr, seccompiler_rules(entry)?);
+    }
+    compile(
+        "allow-list",
+        rules,
+        SeccompAction::Errno(libc::ENOSYS.unsigned_abs()),
+        SeccompAction::Allow,
+    )
+}
+
+fn trap() -> Result<BpfProgram, SealError> {
+    let rules = TRAP.iter().map(|entry| (entry.nr, Vec::new())).collect();
+    compile("trap", rules, SeccompAction::Allow, SeccompAction::Trap)
+}
+
+fn answers() -> Template {
+    let refused = |table: &'static [Entry], errno: i32| {
+        table.iter().map(move |entry| Case {
+            nr: number(entry),
+            allow: None,
+            refusal: bpf::errno(errno),
+        })
+    };
+    let conditional = allowed().filter(|entry| matches!(entry.when, When::Any(_))).map(|entry| {
+        Case { nr: number(entry), allow: Some(entry.when), refusal: bpf::errno(entry.otherwise) }
+    });
+    bpf::decide(
+        refused(EPERM, libc::EPERM).chain(refused(NO_EFFECT, 0)).chain(conditional).collect(),
+    )
+}
+
+/// The child's last filter: exactly the difference between what the zygote and a child may call.
+pub(crate) fn child_removal() -> Template {
+    let cases = ZYGOTE.iter().map(|entry| match find(CHILD, entry.nr) {
+        Some(kept) => {
+            Case { nr: number(entry), allow: Some(kept.when), refusal: bpf::errno(kept.otherwise) }
+        }
+        None => Case { nr: number(entry), allow: None, refusal: bpf::errno(libc::EPERM) },
+    });
+    bpf::decide(cases.collect())
+}
+
+/// Loads a filter into the calling thread.
+pub(crate) fn load(name: &'static str, program: &Program) -> Result<(), SealError> {
+    seccompiler::apply_filter(program)
+        .map_err(|error| SealError::Seccomp { step: name, reason: error.to_string() })
+}
+
+fn number(entry: &Entry) -> u32 {
+    // tables hold small positive numbers; an absurd one decides about no call at all
+    u32::try_from(entry.nr).unwrap_or(u32::MAX)
+}
+
+fn seccompiler_rules(entry: &Entry) -> Result<Vec<SeccompRule>, SealError> {
+    let failed = |reason: String| SealError::Seccomp { step: entry.name, reason };
+    let When::Any(rules) = entry.when else { return Ok(Vec::new()) };
+    rules
+        .iter()
+        .map(|tests| {
+            let conditions: Result<Vec<_>, SealError> =
+                tests.iter().map(|test| condition(*test).map_err(failed)).collect();
+            SeccompRule::new(conditions?).map_err(|error| failed(error.to_string()))
+        })
+        .collect()
+}
+
+fn condition(test: Test) -> Result<SeccompCondition, String> {
+    let (width, operator, value) = match test.op {
+        Op::Eq(value) => (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::from(value)),
+        Op::Ne(value) => (SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, u64::from(value)),
+        Op::Masked { mask, value } => {
+            (SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(u64::from(mask)), u64::from(value))
+        }
+        Op::Null => (SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0),
+        Op::OwnPid => return Err("the own process id is not known yet".to_owned()),
+    };
+    SeccompCondition::new(test.arg, width, operator, value).map_err(|error| error.to_string())
+}
+
+fn compile(
+    name: &'static str,
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
+    mismatch: SeccompAction,
+    matched: SeccompAction,
+) -> Result<BpfProgram, SealError> {
+    let failed = |reason: String| SealError::Seccomp { step: name, reason };
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| failed(e.to_string()))?;
+    let filter = SeccompFilter::new(rules, mismatch, matched, arch)
+        .map_err(|error| failed(error.to_string()))?;
+    BpfProgram::try_from(filter).map_err(|error| failed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;
