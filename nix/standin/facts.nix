@@ -72,14 +72,14 @@ in
       (builtins.tryEval
         (outputs.lib.mkPythonPlugin {
           inherit system;
-          name = "../x";
+          name = "Data";
         }).drvPath
       ).success;
   };
 
   image = {
     config = builtins.fromJSON (builtins.unsafeDiscardStringContext image.config);
-    elsewhere = outputs.packages.x86_64-darwin ? oci-image;
+    elsewhere = (outputs.packages.x86_64-darwin or { }) ? oci-image;
   };
 
   inherit unit;

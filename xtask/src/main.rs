@@ -13,6 +13,7 @@ mod bench;
 mod build;
 mod check;
 mod doctor;
+mod flake;
 mod install;
 mod metadata;
 mod nix;
@@ -49,6 +50,7 @@ enum Verb {
     Install(install::Install),
     Uninstall(uninstall::Uninstall),
     Doctor(doctor::Doctor),
+    Nix(flake::Nix),
 }
 
 fn main() -> ExitCode {
@@ -71,5 +73,6 @@ fn run(sh: &Shell, verb: Verb) -> Result<()> {
         Verb::Install(verb) => verb.run(sh),
         Verb::Uninstall(verb) => verb.run(sh),
         Verb::Doctor(verb) => verb.run(sh),
+        Verb::Nix(verb) => verb.run(sh),
     }
 }

@@ -25,6 +25,16 @@ impl Shell {
         &self.root
     }
 
+    /// Where cargo puts what it makes.
+    pub(crate) fn target(&self) -> Result<PathBuf> {
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+        let target = self.root.join(target);
+        std::fs::create_dir_all(&target)
+            .with_context(|| format!("cannot create {}", target.display()))?;
+        Ok(target)
+    }
+
     /// `program`, to be run in the workspace root.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);

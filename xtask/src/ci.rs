@@ -1,0 +1,153 @@
+//! `cargo xtask ci`: every check in its order, each timed, with a table at the end.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+
+use crate::check;
+use crate::flake;
+use crate::package::Package;
+use crate::python::Python;
+use crate::repro::Repro;
+use crate::shell::{Shell, which};
+use crate::tidy::Tidy;
+
+/// The line of the README that runs the tests.
+const TEST_COMMAND: &str = "cargo xtask test";
+
+/// Run everything a change has to pass
+#[derive(Debug, Args)]
+pub(crate) struct Ci {
+    /// Full counts instead of those that fit into CI; writes the table to docs/ci.md
+    #[arg(long)]
+    full: bool,
+}
+
+/// What became of one step.
+struct Row {
+    name: &'static str,
+    result: Result<Done>,
+    took: Duration,
+}
+
+/// A step that did not fail.
+enum Done {
+    Passed,
+    /// Not done, and why; a gap that the table shows.
+    Skipped(String),
+}
+
+impl Ci {
+    pub(crate) fn run(self, sh: &Shell) -> Result<()> {
+        if !self.full {
+            println!("reduced counts where a full run is long; `cargo xtask ci --full` runs all");
+        }
+        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 8] = [
+            ("format", &|| passed(check::format(sh))),
+            ("lint", &|| passed(check::lint(sh))),
+            ("tidy", &|| passed(Tidy {}.run(sh))),
+            ("supply chain", &|| passed(check::supply_chain(sh))),
+            ("tests", &|| passed(self.tests(sh))),
+            ("flake", &|| flake_step(sh)),
+            ("reproducible", &|| passed(Repro::default().run(sh))),
+            ("package", &|| passed(Package::default().run(sh))),
+        ];
+        let mut rows = Vec::new();
+        for (name, step) in steps {
+            println!("\n== {name}");
+            let begin = Instant::now();
+            let result = step();
+            if let Err(error) = &result {
+                eprintln!("error: {error:#}");
+            }
+            rows.push(Row { name, result, took: begin.elapsed() });
+        }
+        let table = table(&rows);
+        println!("\n{table}");
+        if self.full {
+            let path = sh.root().join("docs/ci.md");
+            fs::write(&path, page(sh, &table)?)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        let failed: Vec<&str> =
+            rows.iter().filter(|row| row.result.is_err()).map(|row| row.name).collect();
+        if !failed.is_empty() {
+            bail!("failed: {}", failed.join(", "));
+        }
+        Ok(())
+    }
+
+    /// The tests, by the command that the README gives.
+    fn tests(&self, sh: &Shell) -> Result<()> {
+        let readme = fs::read_to_string(sh.root().join("README.md")).context("no README.md")?;
+        ensure!(
+            readme.lines().any(|line| line.trim() == TEST_COMMAND),
+            "README.md does not give `{TEST_COMMAND}` on a line of its own"
+        );
+        let mut words = TEST_COMMAND.split(' ').skip(1);
+        let mut command = sh.cargo(words.by_ref());
+        if self.full {
+            command.env("QNTX_PYTHON_FULL", "1");
+        }
+        sh.run(Python::found(sh)?.for_build(&mut command))
+    }
+}
+
+fn passed(result: Result<()>) -> Result<Done> {
+    result.map(|()| Done::Passed)
+}
+
+fn flake_step(sh: &Shell) -> Result<Done> {
+    if which("nix").is_none() {
+        let reason = "there is no nix here: the flake was NOT evaluated".to_owned();
+        eprintln!("\n!!! {reason}\n");
+        return Ok(Done::Skipped(reason));
+    }
+    passed(flake::Nix::default().run(sh))
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut table = String::from("| Step | Result | Seconds |\n|---|---|---|\n");
+    for row in rows {
+        let result = match &row.result {
+            Ok(Done::Passed) => "passed".to_owned(),
+            Ok(Done::Skipped(reason)) => format!("skipped: {reason}"),
+            Err(_) => "FAILED".to_owned(),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(table, "| {} | {result} | {} |", row.name, row.took.as_secs());
+    }
+    table
+}
+
+/// The table, with what it was measured on.
+fn page(sh: &Shell, table: &str) -> Result<String> {
+    let commit = sh.read(sh.command("git").args(["rev-parse", "--short", "HEAD"]))?;
+    let kernel = sh.read(sh.command("uname").arg("-srm"))?;
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    Ok(format!(
+        "# The last full run\n\n`cargo xtask ci --full` at {}, {}, {cores} cores.\n\n{table}",
+        commit.trim(),
+        kernel.trim(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_tells_passed_skipped_and_failed_apart() {
+        let row = |name, result| Row { name, result, took: Duration::from_secs(2) };
+        let text = table(&[
+            row("a", Ok(Done::Passed)),
+            row("b", Ok(Done::Skipped("no nix".to_owned()))),
+            row("c", Err(anyhow::anyhow!("broken"))),
+        ]);
+        let lines: Vec<&str> = text.lines().skip(2).collect();
+        assert_eq!(lines, ["| a | passed | 2 |", "| b | skipped: no nix | 2 |", "| c | FAILED | 2 |"]);
+    }
+}
