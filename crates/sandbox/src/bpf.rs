@@ -222,7 +222,8 @@ pub(crate) mod emulator {
             ARCH_OFFSET => call.arch,
             16..64 if offset.is_multiple_of(4) => {
                 let arg = call.args[(offset as usize - 16) / 8];
-                if offset.is_multiple_of(8) { arg as u32 } else { (arg >> 32) as u32 }
+                let half = if offset.is_multiple_of(8) { arg } else { arg >> 32 };
+                u32::try_from(half & u64::from(u32::MAX)).unwrap()
             }
             _ => panic!("load from {offset}"),
         }

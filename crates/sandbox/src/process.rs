@@ -131,9 +131,10 @@ impl Pidfd {
     /// Takes hold of any process.
     ///
     /// # Errors
-    /// `ESRCH` when there is none.
+    /// `ESRCH` when there is none, `InvalidInput` for a number that no process has.
     pub fn open(pid: i32) -> io::Result<Self> {
-        let number = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+        // rustix asserts on negative numbers, and this one may come from another process
+        let number = Pid::from_raw(pid.max(0)).ok_or(io::ErrorKind::InvalidInput)?;
         let fd = rustix::process::pidfd_open(number, PidfdFlags::empty())?;
         Ok(Self { fd, pid })
     }
@@ -199,6 +200,12 @@ impl Pidfd {
                 max_rss_bytes: u64::try_from(waited.usage.ru_maxrss).unwrap_or(0) << 10,
             },
         }))
+    }
+}
+
+impl std::os::fd::AsRawFd for Pidfd {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.fd.as_raw_fd()
     }
 }
 

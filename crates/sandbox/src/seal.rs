@@ -20,7 +20,7 @@ use crate::{ChildPolicy, Enforced, SealError, ZygotePolicy, harden, seccomp};
 /// # Errors
 /// [`SealError::BelowFloor`] before anything irreversible when the kernel is too weak; otherwise
 /// the step that failed, after which the process must end.
-pub fn seal_zygote(policy: &ZygotePolicy, proof: SingleThreaded) -> Result<Enforced, SealError> {
+pub fn seal_zygote(policy: &ZygotePolicy, _proof: SingleThreaded) -> Result<Enforced, SealError> {
     let abi = landlock::effective_abi(policy.landlock_abi_cap);
     let weakened = landlock::check_floor(abi, policy.allow_weak)?;
     let filters = seccomp::zygote_stack()?;
@@ -36,7 +36,6 @@ pub fn seal_zygote(policy: &ZygotePolicy, proof: SingleThreaded) -> Result<Enfor
     for (name, program) in &filters {
         seccomp::load(name, program)?;
     }
-    drop(proof);
 
     let status = Status::read()?;
     Ok(Enforced {
@@ -93,11 +92,10 @@ impl ChildSeal {
     /// # Errors
     /// [`SealError::AlreadyApplied`] on a second call in one process, else the step that failed,
     /// after which the process must end.
-    pub fn confine(&self, scratch: &Path, proof: SingleThreaded) -> Result<Confined, SealError> {
+    pub fn confine(&self, scratch: &Path, _proof: SingleThreaded) -> Result<Confined, SealError> {
         let shared = self.shared.take().ok_or(SealError::AlreadyApplied)?;
         let own = own_rules(scratch)?;
         landlock::restrict(self.abi, shared.iter().chain(&own))?;
-        drop(proof);
         Ok(Confined {
             abi: self.abi,
             last_filter: self.last_filter.clone(),

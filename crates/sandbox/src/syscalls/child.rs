@@ -3,6 +3,12 @@
 //! **Invariant:** nothing here creates a process, reaches the network, or changes a file's metadata
 //! outside what Landlock governs.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unnecessary_cast,
+    reason = "libcs give these small constants different types"
+)]
+
 use libc::*;
 
 use super::{Entry, Test, eq, masked, ne, null, own_pid, table};

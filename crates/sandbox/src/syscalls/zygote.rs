@@ -3,6 +3,12 @@
 //! **Invariant:** a call stands here only because making or sealing a child needs it, or because a
 //! child's condition on it cannot be known before the child exists.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::unnecessary_cast,
+    reason = "libcs give these small constants different types"
+)]
+
 use libc::*;
 
 use super::{Entry, eq, masked, null, table};
