@@ -1,0 +1,598 @@
+"""QNTX from Python: attest, query, fetch, schedule, log.
+
+Every function here is also a global of a script that QNTX runs, so that
+
+    attest("user-1", "is", "active")
+
+works without an import. Importing them (``from qntx import attest``) does the
+same and lets editors complete and type checkers check.
+
+A call goes to the QNTX core, or to the plugin's own store when there is none.
+When it can't be done a subclass of ``qntx.Error`` is raised that says which
+call, why, and whether trying again makes sense.
+"""
+
+try:
+    import _qntx
+except ImportError:  # imported by a plain python, not run by QNTX
+    _qntx = None
+
+__all__ = (
+    "attest", "attest_many", "last", "query", "exists", "fetch",
+    "create_schedule", "pause_schedule", "resume_schedule", "delete_schedule",
+    "list_schedules", "enqueue", "progress", "log",
+    "watch", "schedule", "handler",
+    "llm", "embed", "search", "vector_search", "read_file", "ground",
+    "upstream", "handler_name", "glyph_id",
+    "Error", "StoreUnavailable", "Refused", "LimitExceeded", "Timeout",
+    "InvalidArgument", "NotAvailable",
+)
+
+# What a script has without an import; `upstream` is added for each run.
+_GLOBALS = (
+    "attest", "attest_many", "last", "query", "exists", "fetch",
+    "create_schedule", "pause_schedule", "resume_schedule", "delete_schedule",
+    "list_schedules", "enqueue", "progress", "log",
+    "watch", "schedule", "handler",
+)
+
+upstream = None
+handler_name = ""
+glyph_id = ""
+
+# What the decorators saw, in order: (kind, function, details)
+_declared = []
+
+
+# ── errors ──────────────────────────────────────────────────────────────────
+
+class Error(RuntimeError):
+    """A call to QNTX that could not be done.
+
+    call       the function's name, such as "attest"
+    reason     why, in words
+    retryable  whether the same call may succeed later
+    created    attest_many: how many were written before the failure
+    """
+
+    def __init__(self, call="", reason="", retryable=False, created=0):
+        super().__init__(f"{call}: {reason}" if call else reason)
+        self.call = call
+        self.reason = reason
+        self.retryable = retryable
+        self.created = created
+
+    def __reduce__(self):
+        return type(self), (self.call, self.reason, self.retryable, self.created)
+
+
+class StoreUnavailable(Error):
+    """The service that would do it can't be reached."""
+
+
+class Refused(Error):
+    """The service was reached and said no."""
+
+
+class LimitExceeded(Error):
+    """More calls, or a bigger call, than one execution may make."""
+
+
+class Timeout(Error):
+    """No answer in time."""
+
+
+class InvalidArgument(Error, ValueError):
+    """A value that can't be sent as it is; the reason names its place."""
+
+
+class NotAvailable(Error):
+    """Nothing does this here: outside QNTX, or a service the core lacks."""
+
+
+_KINDS = {
+    kind.__name__: kind
+    for kind in (Error, StoreUnavailable, Refused, LimitExceeded, Timeout,
+                 InvalidArgument, NotAvailable)
+}
+
+
+def _make_error(kind, call, reason, retryable, created):
+    return _KINDS.get(kind, Error)(call, reason, bool(retryable), created)
+
+
+# ── the way to the host ─────────────────────────────────────────────────────
+
+def _encode(call, arguments):
+    data = _qntx.encode(arguments, "")
+    if type(data) is bytes:
+        return data
+    limit, reason = data
+    raise (LimitExceeded if limit else InvalidArgument)(call, reason) from None
+
+
+def _call(call, arguments):
+    if _qntx is None:
+        raise NotAvailable(
+            call, "only code that QNTX runs can do this; here the module serves "
+                  "for completion and type checks, so put a stand-in of your own "
+                  f"in its place, such as unittest.mock.patch('qntx.{call}')")
+    return _qntx.decode(_qntx._host_call(call, _encode(call, arguments)))
+
+
+def _note(kind, arguments):
+    if _qntx is None:
+        raise NotAvailable(kind, "only code that QNTX runs can do this")
+    _qntx._host_note(_encode(kind, {"kind": kind, **arguments}))
+
+
+def _type_name(value):
+    return type(value).__name__
+
+
+def _texts(call, name, value, needed=False):
+    if isinstance(value, str):
+        return [value]
+    if value is None and not needed:
+        return []
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=str)
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{call}: {name} must be a string or a list of strings, "
+                        f"not {_type_name(value)}")
+    for index, item in enumerate(value):
+        if not isinstance(item, str):
+            raise TypeError(f"{call}: {name}[{index}] must be a string, "
+                            f"not {_type_name(item)}")
+    return list(value)
+
+
+def _text(call, name, value):
+    if not isinstance(value, str):
+        raise TypeError(f"{call}: {name} must be a string, not {_type_name(value)}")
+    return value
+
+
+def _mapping(call, name, value):
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise TypeError(f"{call}: {name} must be a dict, not {_type_name(value)}")
+    return value
+
+
+def _count(call, name, value):
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{call}: {name} must be an int, not {_type_name(value)}")
+    if value < 0:
+        raise ValueError(f"{call}: {name} must not be negative, got {value}")
+    return value
+
+
+def _number(call, name, value):
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise TypeError(f"{call}: {name} must be a number, not {_type_name(value)}")
+    return float(value)
+
+
+def _seconds(call, name, value):
+    if hasattr(value, "total_seconds"):
+        value = value.total_seconds()
+    value = _number(call, name, value)
+    if not value > 0:
+        raise ValueError(f"{call}: {name} must be more than 0 seconds, got {value:g}")
+    return value
+
+
+def _time(call, name, value):
+    if value is None:
+        return None
+    if hasattr(value, "timestamp"):
+        return int(value.timestamp() * 1000)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{call}: {name} must be a datetime or milliseconds since 1970, "
+                        f"not {_type_name(value)}")
+    return int(value)
+
+
+# ── attestations ────────────────────────────────────────────────────────────
+
+def _claim(call, subjects, predicates, contexts, actors, attributes):
+    return {
+        "subjects": _texts(call, "subjects", subjects, needed=True),
+        "predicates": _texts(call, "predicates", predicates, needed=True),
+        "contexts": _texts(call, "contexts", contexts),
+        "actors": _texts(call, "actors", actors),
+        "attributes": _mapping(call, "attributes", attributes),
+    }
+
+
+def attest(subjects, predicates, contexts=None, actors=None, attributes=None):
+    """Writes one attestation and returns it as stored.
+
+    subjects, predicates, contexts and actors are each a string or a list of
+    strings; attributes is a dict of None, bool, int, float, str, list and dict.
+    Integers beyond 2**53, NaN and anything else are refused with their place
+    (``attributes.items[3].id``) rather than changed.
+
+    The result is a dict with id, subjects, predicates, contexts, actors,
+    timestamp (milliseconds since 1970) and source. A QNTX core replaces actors
+    by the attestation's own id.
+
+    >>> attest("user-1", "is", "active", attributes={"score": 3})["id"]
+    'AS-USER1-IS-ACTIVE-7K2M9QWD'
+    """
+    return _call("attest", _claim("attest", subjects, predicates, contexts, actors, attributes))
+
+
+def attest_many(items):
+    """Writes many attestations in one round trip and returns how many.
+
+    Each item is a dict with the arguments of attest() as keys: subjects and
+    predicates, and if wanted contexts, actors and attributes. When writing
+    stops half-way, the error's ``created`` says how many were written.
+
+    >>> attest_many([{"subjects": f"row-{n}", "predicates": "seen"} for n in range(1000)])
+    1000
+    """
+    if isinstance(items, (str, bytes, dict)) or not hasattr(items, "__iter__"):
+        raise TypeError(f"attest_many: items must be a list of dicts, not {_type_name(items)}")
+    claims = []
+    for index, item in enumerate(items):
+        call = f"attest_many: items[{index}]"
+        if not isinstance(item, dict):
+            raise TypeError(f"{call} must be a dict, not {_type_name(item)}")
+        for key in item:
+            if key not in ("subjects", "predicates", "contexts", "actors", "attributes"):
+                raise TypeError(f"{call} has an unknown key {key!r}")
+        for key in ("subjects", "predicates"):
+            if key not in item:
+                raise TypeError(f"{call} has no {key}")
+        claims.append(_claim(call, item["subjects"], item["predicates"], item.get("contexts"),
+                             item.get("actors"), item.get("attributes")))
+    if not claims:
+        return 0
+    return _call("attest_many", {"items": claims})["created"]
+
+
+def _filter(call, subjects, predicates, contexts, actors):
+    return {
+        "subjects": _texts(call, "subjects", subjects),
+        "predicates": _texts(call, "predicates", predicates),
+        "contexts": _texts(call, "contexts", contexts),
+        "actors": _texts(call, "actors", actors),
+    }
+
+
+def last(subjects=None, predicates=None, contexts=None, actors=None):
+    """The newest attestation that matches, or None.
+
+    Within one argument any of the strings may match; all arguments given must.
+    The result is a dict as attest() gives it, with ``attributes``.
+
+    >>> previous = last("user-1", "is")
+    """
+    return _call("last", _filter("last", subjects, predicates, contexts, actors))
+
+
+def query(subjects=None, predicates=None, contexts=None, actors=None,
+          since=None, until=None, limit=None):
+    """Iterates over the attestations that match, newest first.
+
+    Matches as last() does. since and until are datetimes, or milliseconds since
+    1970; limit is the most to give, None for all. They are fetched in pages
+    while you iterate, so stopping early costs nothing more.
+
+    >>> for attestation in query(predicates="error", limit=100):
+    ...     print(attestation["subjects"], attestation["attributes"])
+    """
+    arguments = _filter("query", subjects, predicates, contexts, actors)
+    arguments["since"] = _time("query", "since", since)
+    arguments["until"] = _time("query", "until", until)
+    if limit is not None:
+        limit = _count("query", "limit", limit)
+    return _pages(arguments, limit)
+
+
+def _pages(arguments, left):
+    cursor = None
+    while left is None or left > 0:
+        page = _call("query", {**arguments, "limit": left, "cursor": cursor})
+        found = page["attestations"]
+        if left is not None:
+            found = found[:left]
+            left -= len(found)
+        yield from found
+        cursor = page.get("next")
+        if cursor is None:
+            return
+
+
+def exists(id):
+    """Whether an attestation with this id is in the store."""
+    return _call("exists", {"id": _text("exists", "id", id)})["exists"]
+
+
+# ── services ────────────────────────────────────────────────────────────────
+
+def fetch(url, subjects=None, predicate="http:get", context="", fresh=False, actor="", source=""):
+    """Gets a URL through the core, which keeps to its rate limits.
+
+    With subjects, the answer is also attested, and a later call is answered
+    from that attestation unless fresh is true. Returns a dict with body,
+    status_code and attestation_id ("" when nothing was attested). A status such
+    as 404 is an answer, not an error.
+
+    >>> fetch("https://example.org/feed.xml")["status_code"]
+    200
+    """
+    return _call("fetch", {
+        "url": _text("fetch", "url", url),
+        "subjects": _texts("fetch", "subjects", subjects),
+        "predicate": _text("fetch", "predicate", predicate),
+        "context": _text("fetch", "context", context),
+        "fresh": bool(fresh),
+        "actor": _text("fetch", "actor", actor),
+        "source": _text("fetch", "source", source),
+    })
+
+
+def create_schedule(handler, every, payload=None):
+    """Runs a handler every so many seconds, and returns the schedule's id.
+
+    handler is a handler's name; every is seconds or a timedelta; payload is a
+    JSON value given to each run. An active schedule of the same handler is kept
+    as it is and its id returned.
+    """
+    return _call("create_schedule", {
+        "handler": _text("create_schedule", "handler", handler),
+        "every": _seconds("create_schedule", "every", every),
+        "payload": payload,
+    })["id"]
+
+
+def pause_schedule(id):
+    """Stops a schedule from firing until resume_schedule()."""
+    _call("pause_schedule", {"id": _text("pause_schedule", "id", id)})
+
+
+def resume_schedule(id):
+    """Lets a paused schedule fire again."""
+    _call("resume_schedule", {"id": _text("resume_schedule", "id", id)})
+
+
+def delete_schedule(id):
+    """Ends a schedule for good."""
+    _call("delete_schedule", {"id": _text("delete_schedule", "id", id)})
+
+
+def list_schedules():
+    """The schedules that code of this plugin made, as dicts with id, handler and state."""
+    return _call("list_schedules", {})["schedules"]
+
+
+def enqueue(handler, payload=None):
+    """Queues one run of a handler and returns the job's id.
+
+    handler is a handler's name, or "plugin/handler" for another plugin's;
+    payload is a JSON value.
+    """
+    return _call("enqueue", {
+        "handler": _text("enqueue", "handler", handler),
+        "payload": payload,
+    })["id"]
+
+
+class llm:
+    """Language models, through the core's providers."""
+
+    @staticmethod
+    def chat(messages, model="", provider="", temperature=None, max_tokens=None,
+             system=None, priority=10):
+        """Asks a language model.
+
+        messages is the user's text, or a list of dicts with role ("system",
+        "user", "assistant") and content. priority 0 is for someone waiting, 10
+        for work in the background. Returns a dict with content, model,
+        prompt_tokens, completion_tokens and total_tokens.
+
+        >>> llm.chat("Summarise: ...")["content"]
+        """
+        call = "llm.chat"
+        if isinstance(messages, str):
+            messages = [{"role": "user", "content": messages}]
+        if not isinstance(messages, (list, tuple)):
+            raise TypeError(f"{call}: messages must be a string or a list of dicts, "
+                            f"not {_type_name(messages)}")
+        plain = []
+        if system is not None:
+            plain.append({"role": "system", "content": _text(call, "system", system)})
+        for index, message in enumerate(messages):
+            if not isinstance(message, dict) or set(message) != {"role", "content"}:
+                raise TypeError(f"{call}: messages[{index}] must be a dict with role and content")
+            plain.append({
+                "role": _text(call, f"messages[{index}].role", message["role"]),
+                "content": _text(call, f"messages[{index}].content", message["content"]),
+            })
+        return _call(call, {
+            "messages": plain,
+            "model": _text(call, "model", model),
+            "provider": _text(call, "provider", provider),
+            "temperature":
+                None if temperature is None else _number(call, "temperature", temperature),
+            "max_tokens": None if max_tokens is None else _count(call, "max_tokens", max_tokens),
+            "priority": _count(call, "priority", priority),
+        })
+
+
+def embed(text, model=""):
+    """The embedding of a text as a list of floats; of a list of texts, a list of those."""
+    answer = _call("embed", {
+        "texts": _texts("embed", "text", text, needed=True),
+        "model": _text("embed", "model", model),
+    })["vectors"]
+    return answer[0] if isinstance(text, str) else answer
+
+
+def search(query, index="", top_k=10, filters=None, facets=None):
+    """Searches a text index.
+
+    Returns a dict with hits (each with id, score, document, highlighted), total
+    and facet_distribution.
+    """
+    return _call("search", {
+        "query": _text("search", "query", query),
+        "index": _text("search", "index", index),
+        "top_k": _count("search", "top_k", top_k),
+        "filters": _mapping("search", "filters", filters),
+        "facets": _texts("search", "facets", facets),
+    })
+
+
+def vector_search(vector, index, top_k=10):
+    """The nearest entries of a vector index, as dicts with id and distance.
+
+    vector is a list of numbers or a numpy array.
+    """
+    if isinstance(vector, (str, bytes, dict)) or not hasattr(vector, "__iter__"):
+        raise TypeError("vector_search: vector must be a list of numbers, "
+                        f"not {_type_name(vector)}")
+    return _call("vector_search", {
+        "vector": [_number("vector_search", f"vector[{index_}]", number)
+                   for index_, number in enumerate(vector)],
+        "index": _text("vector_search", "index", index),
+        "top_k": _count("vector_search", "top_k", top_k),
+    })["results"]
+
+
+def read_file(id):
+    """The bytes of a file that was given to QNTX, by its id."""
+    answer = _call("read_file", {"id": _text("read_file", "id", id)})
+    from binascii import a2b_base64
+    return a2b_base64(answer["data"])
+
+
+class ground:
+    """The ground store, where the core has one."""
+
+    @staticmethod
+    def write(subjects, predicates, contexts=None, actors=None, attributes=None):
+        """Writes an attestation to the ground store, actors kept."""
+        _call("ground.write",
+              _claim("ground.write", subjects, predicates, contexts, actors, attributes))
+
+    @staticmethod
+    def undelivered(name, project=""):
+        """The newest text deferred under this name and not yet delivered, or ""."""
+        return _call("ground.undelivered", {
+            "name": _text("ground.undelivered", "name", name),
+            "project": _text("ground.undelivered", "project", project),
+        })["detail"]
+
+
+# ── the run itself ──────────────────────────────────────────────────────────
+
+def progress(current, total=None, message=None):
+    """Says how far this run is. Costs no round trip."""
+    _note("progress", {
+        "current": _number("progress", "current", current),
+        "total": None if total is None else _number("progress", "total", total),
+        "message": "" if message is None else _text("progress", "message", message),
+    })
+
+
+_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "warn",
+           "error": "error", "critical": "error"}
+
+
+def log(message, level="info", stage=None, **fields):
+    """Adds a line to the run's log. Costs no round trip.
+
+    level is "debug", "info", "warn" or "error"; stage groups lines; further
+    keywords are kept beside the message, as their repr() when JSON can't hold
+    them.
+
+    >>> log("row skipped", "warn", stage="parse", row=17)
+    """
+    if level not in _LEVELS:
+        raise ValueError(f"log: level must be one of debug, info, warn, error, not {level!r}")
+    arguments = {
+        "level": _LEVELS[level],
+        "message": message if isinstance(message, str) else str(message),
+        "stage": "" if stage is None else _text("log", "stage", stage),
+    }
+    for name, value in fields.items():
+        if _qntx is not None and type(_qntx.encode(value, name)) is not bytes:
+            fields[name] = repr(value)
+    _note("log", {**arguments, "fields": fields})
+
+
+# ── decorators ──────────────────────────────────────────────────────────────
+
+def _mark(kind, function, details):
+    if not callable(function):
+        raise TypeError(f"{kind}: only a function can be decorated, "
+                        f"not {_type_name(function)}")
+    try:
+        function.__qntx__ = [*getattr(function, "__qntx__", ()), (kind, details)]
+    except AttributeError:
+        pass  # some callables take no attributes; the registry has it
+    _declared.append((kind, function, details))
+    return function
+
+
+def watch(predicate, context=None):
+    """Runs the function whenever an attestation with this predicate appears.
+
+    The attestation is its argument when it takes one, and `upstream` anyway.
+
+    >>> @watch("order:placed", context="shop")
+    ... def on_order(order):
+    ...     attest(order["subjects"], "order:seen", "shop")
+    """
+    if callable(predicate):
+        raise TypeError("watch: needs the predicate to watch, as in @watch('order:placed')")
+    details = {
+        "predicate": _text("watch", "predicate", predicate),
+        "context": None if context is None else _text("watch", "context", context),
+    }
+    return lambda function: _mark("watch", function, details)
+
+
+def schedule(every, description=None):
+    """Runs the function every so many seconds (a number or a timedelta).
+
+    >>> @schedule(every=300)
+    ... def poll():
+    ...     "Looks for new mail."
+    """
+    if callable(every):
+        raise TypeError("schedule: needs the seconds between runs, as in @schedule(every=300)")
+    every = _seconds("schedule", "every", every)
+    if description is not None:
+        _text("schedule", "description", description)
+
+    def decorate(function):
+        doc = getattr(function, "__doc__", None) if description is None else description
+        return _mark("schedule", function, {"every": every, "description": doc or ""})
+    return decorate
+
+
+def handler(description=None):
+    """Marks the function that runs when the handler is called by name.
+
+    >>> @handler
+    ... def run():
+    ...     "Rebuilds the index."
+    """
+    if callable(description):
+        function = description
+        doc = getattr(function, "__doc__", None)
+        return _mark("handler", function, {"description": doc or ""})
+    if description is not None:
+        _text("handler", "description", description)
+
+    def decorate(function):
+        doc = getattr(function, "__doc__", None) if description is None else description
+        return _mark("handler", function, {"description": doc or ""})
+    return decorate
