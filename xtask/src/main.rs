@@ -12,12 +12,16 @@
 mod bench;
 mod build;
 mod check;
+mod ci;
 mod doctor;
 mod flake;
 mod install;
 mod metadata;
 mod nix;
+mod package;
+mod portable;
 mod python;
+mod repro;
 mod shell;
 mod source;
 mod supply;
@@ -50,6 +54,9 @@ enum Verb {
     Install(install::Install),
     Uninstall(uninstall::Uninstall),
     Doctor(doctor::Doctor),
+    Ci(ci::Ci),
+    Package(package::Package),
+    Repro(repro::Repro),
     Nix(flake::Nix),
 }
 
@@ -73,6 +80,9 @@ fn run(sh: &Shell, verb: Verb) -> Result<()> {
         Verb::Install(verb) => verb.run(sh),
         Verb::Uninstall(verb) => verb.run(sh),
         Verb::Doctor(verb) => verb.run(sh),
+        Verb::Ci(verb) => verb.run(sh),
+        Verb::Package(verb) => verb.run(sh),
+        Verb::Repro(verb) => verb.run(sh),
         Verb::Nix(verb) => verb.run(sh),
     }
 }
