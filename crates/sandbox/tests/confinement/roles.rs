@@ -182,7 +182,7 @@ fn threads() {
     std::thread::spawn(sleep);
     let proof = SingleThreaded::prove();
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().count();
-    write!(std::io::stdout(), "{proof:?} {tasks}").unwrap();
+    print!("{proof:?} {tasks}");
 }
 
 /// `abi:N` or `weak:N`: seals itself as if the kernel's Landlock were older.

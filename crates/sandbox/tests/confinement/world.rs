@@ -68,8 +68,7 @@ impl World {
             .stdout(writer)
             .spawn()
             .unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        Report::collect(pid, reader.into())
+        Report::of_child(child, reader.into())
     }
 }
 
@@ -157,6 +156,11 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Reaps through a pidfd like any other; the handle gives its number up.
+    fn of_child(child: Child, report: OwnedFd) -> Self {
+        Self::collect(i32::try_from(child.id()).unwrap(), report)
+    }
+
     fn collect(pid: i32, report: OwnedFd) -> Self {
         let process = Pidfd::open_child(pid).unwrap();
         if !readable(process.as_fd()) {
