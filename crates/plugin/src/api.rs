@@ -1,0 +1,226 @@
+//! The JSON API, whatever carried the call: plain HTTP, or the core's
+//! `HandleHTTP`.
+//!
+//! **Invariant:** every call ends in a [`Reply`] with a status from 200 to 599
+//! and a JSON body; dropping the future of a call stops its execution.
+
+pub mod attestations;
+pub mod body;
+pub mod execute;
+pub mod json;
+pub mod limits;
+pub mod modules;
+pub mod outcome;
+pub mod query;
+pub mod render;
+pub mod routes;
+pub mod state;
+
+use crate::answer::Answer;
+use crate::error::{Fault, Rejected, RunError};
+use crate::lifecycle::Life;
+use crate::request::Request;
+use crate::settings::Settings;
+use crate::supervisor::{Snapshot, Supervisor};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use query::Query;
+use routes::{Endpoint, Match};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+/// What runs executions: the supervisor, or a stand-in in tests.
+pub trait Execute: Send + Sync + 'static {
+    /// Runs `request` to its end. Dropping the future stops the execution.
+    fn execute(&self, request: Request) -> impl Future<Output = Result<Answer, RunError>> + Send;
+
+    /// The state of things now, without waiting.
+    fn snapshot(&self) -> Snapshot;
+}
+
+impl Execute for Supervisor {
+    async fn execute(&self, request: Request) -> Result<Answer, RunError> {
+        Self::execute(self, request).await
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Self::snapshot(self)
+    }
+}
+
+/// One call, as it came in.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub method: String,
+    /// With its query.
+    pub path: String,
+    pub body: Bytes,
+    pub door: Door,
+}
+
+/// Who let the call in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Our own port; checked by the HTTP face.
+    Tcp,
+    /// The core's `HandleHTTP`; checked by the core.
+    Core,
+}
+
+/// The answer to a [`Call`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// A JSON body.
+    #[must_use]
+    pub fn json(status: u16, body: Bytes) -> Self {
+        Self { status, headers: vec![("content-type", "application/json".to_owned())], body }
+    }
+
+    /// `{"error": …}`.
+    #[must_use]
+    pub fn error(status: u16, message: &str) -> Self {
+        Self::json(status, json::error(message, None))
+    }
+
+    /// The same reply with one more header.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl From<Rejected> for Reply {
+    fn from(rejected: Rejected) -> Self {
+        let (field, wait) = match &rejected {
+            Rejected::Invalid { field, .. } => (field.as_deref(), None),
+            Rejected::SessionGone { .. } => (Some("session"), None),
+            Rejected::Busy { retry_after, .. } => (None, Some(render::retry_after(*retry_after))),
+            Rejected::ShuttingDown => (None, Some(5)),
+            Rejected::TooLarge { .. } => (None, None),
+        };
+        let reply = Self::json(rejected.status(), json::error(&rejected.to_string(), field));
+        match wait {
+            Some(seconds) => reply.with("retry-after", seconds.to_string()),
+            None => reply,
+        }
+    }
+}
+
+impl From<RunError> for Reply {
+    fn from(error: RunError) -> Self {
+        let status = error.status();
+        match error {
+            RunError::Rejected(rejected) => rejected.into(),
+            RunError::Fault(fault) => {
+                let reason = chain(&fault);
+                match fault {
+                    Fault::System { .. } => tracing::error!(%reason, "an execution failed"),
+                    Fault::NoInterpreter { .. } | Fault::NoChild { .. } => {
+                        tracing::warn!(%reason, "an execution could not be started");
+                    }
+                }
+                let reply = Self::error(status, &reason);
+                if status == 503 { reply.with("retry-after", "1".to_owned()) } else { reply }
+            }
+        }
+    }
+}
+
+/// An error and its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// The routes over what runs executions (`E`) and what holds attestations (`A`).
+#[derive(Debug)]
+pub struct Api<E, A> {
+    run: E,
+    store: A,
+    settings: Arc<Settings>,
+    life: Arc<Life>,
+}
+
+impl<E: Execute, A: attestations::Find> Api<E, A> {
+    /// An API over its parts.
+    pub fn new(run: E, store: A, settings: Arc<Settings>, life: Arc<Life>) -> Self {
+        Self { run, store, settings, life }
+    }
+
+    /// What runs executions.
+    pub fn runner(&self) -> &E {
+        &self.run
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The plugin's life.
+    pub fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    /// Answers one call.
+    pub async fn call(&self, call: Call) -> Reply {
+        let (path, query) = query::split(&call.path);
+        let config = self.settings.config();
+        let mut reply = match routes::find(&config.name, &call.method, &path) {
+            Match::Found(endpoint) => self.guarded(endpoint, &call, &query).await,
+            Match::WrongMethod(allowed) => {
+                let message = format!("{} is not allowed here, only {allowed}", call.method);
+                Reply::error(405, &message).with("allow", allowed)
+            }
+            Match::Unknown => {
+                let message = format!("Unknown endpoint: {} {path}", call.method);
+                Reply::error(404, &message)
+            }
+        };
+        if call.method == "HEAD" && call.door == Door::Core {
+            reply.body = Bytes::new();
+        }
+        tracing::debug!(method = %call.method, path = %path, status = reply.status, "answered");
+        reply
+    }
+
+    /// A bug of ours ends this call and nothing else.
+    async fn guarded(&self, endpoint: Endpoint, call: &Call, query: &Query) -> Reply {
+        let answer = AssertUnwindSafe(self.answer(endpoint, call, query));
+        answer.catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(method = %call.method, ?endpoint, "a call panicked");
+            Reply::error(500, "the plugin failed; its log says how")
+        })
+    }
+
+    async fn answer(&self, endpoint: Endpoint, call: &Call, query: &Query) -> Reply {
+        let done = match endpoint {
+            Endpoint::Index => Ok(self.index()),
+            Endpoint::Execute | Endpoint::Evaluate | Endpoint::ExecuteFile => {
+                self.execute(endpoint, call).await
+            }
+            Endpoint::Version => Ok(self.version().await),
+            Endpoint::Modules => self.modules(call, query).await,
+            Endpoint::Health => Ok(self.health()),
+            Endpoint::Attestations => self.attestations(query).await,
+        };
+        done.unwrap_or_else(Reply::from)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,293 @@
+//! The routes, over a stand-in that answers what it is told to.
+
+use super::*;
+use crate::answer::{Captured, Usage};
+use crate::api::attestations::{Find, FindError};
+use crate::config::Config;
+use crate::request::Source;
+use crate::store::{Attestation, Filter};
+use proto::Outcome;
+use proto::outcome::Raised;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Answers with `outcome` and keeps what it was asked for.
+struct Fake {
+    outcome: Outcome,
+    asked: Mutex<Vec<Request>>,
+}
+
+impl Execute for Fake {
+    async fn execute(&self, request: Request) -> Result<Answer, RunError> {
+        let busy = matches!(&request.source, Source::Code { text, .. } if text == "busy");
+        let panics = matches!(&request.source, Source::Code { text, .. } if text == "panic");
+        self.asked.lock().unwrap().push(request);
+        assert!(!panics, "a stand-in that was told to panic");
+        if busy {
+            let retry_after = Duration::from_secs(7);
+            return Err(Rejected::Busy { running: 1, queued: 2, retry_after }.into());
+        }
+        Ok(answer(self.outcome.clone()))
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            ready: true,
+            python_version: "3.13.0".to_owned(),
+            preloaded: vec!["json".to_owned()],
+            set_aside: vec![("numpy".to_owned(), "starts threads".to_owned())],
+            ..Snapshot::default()
+        }
+    }
+}
+
+struct Nothing;
+
+impl Find for Nothing {
+    async fn find(&self, filter: Filter) -> Result<Vec<Attestation>, FindError> {
+        match filter.subjects.first() {
+            Some(subject) => Err(FindError { reason: format!("{subject} is down") }),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+fn answer(outcome: Outcome) -> Answer {
+    Answer {
+        execution_id: 7,
+        outcome,
+        stdout: Captured { bytes: b"Hello, \"World\"!\n\xff".to_vec(), truncated: true },
+        stderr: Captured::default(),
+        result: Some(Bytes::from_static(b"{\"a\":123456789012345678901234567890}")),
+        variables: vec![("x".to_owned(), "'1'".to_owned())],
+        declarations: None,
+        duration: Duration::from_micros(5999),
+        usage: Usage { queued: Duration::from_millis(3), host_calls: 2, ..Usage::default() },
+        notes: Vec::new(),
+        limit: None,
+        weakened: Vec::new(),
+    }
+}
+
+fn api(outcome: Outcome) -> Api<Fake, Nothing> {
+    let config = Config { file_roots: vec!["/srv/scripts".into()], ..Config::default() };
+    let settings = Settings::new(config, std::collections::BTreeSet::new(), false);
+    let fake = Fake { outcome, asked: Mutex::default() };
+    Api::new(fake, Nothing, Arc::new(settings), Arc::default())
+}
+
+async fn call(api: &Api<Fake, Nothing>, line: &str, body: &str) -> Reply {
+    let (method, path) = line.split_once(' ').unwrap();
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let (method, path) = (method.to_owned(), path.to_owned());
+    api.call(Call { method, path, body, door: Door::Tcp }).await
+}
+
+async fn refused(line: &str, body: &str) -> (u16, serde_json::Value) {
+    let reply = call(&api(Outcome::Value), line, body).await;
+    (reply.status, serde_json::from_slice(&reply.body).unwrap())
+}
+
+fn text(reply: &Reply) -> &str {
+    std::str::from_utf8(&reply.body).unwrap()
+}
+
+fn header<'r>(reply: &'r Reply, name: &str) -> Option<&'r str> {
+    reply.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+}
+
+#[tokio::test]
+async fn the_seeds_fields_come_first_and_in_its_order() {
+    let reply = call(&api(Outcome::Value), "POST /execute", r#"{"code":"x"}"#).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        text(&reply),
+        concat!(
+            r#"{"success":true,"stdout":"Hello, \"World\"!\n"#,
+            "\u{fffd}",
+            r#"","stderr":"","result":{"a":123456789012345678901234567890},"error":null,"#,
+            r#""duration_ms":5,"variables":{"x":"'1'"},"outcome":"value","outcome_detail":{},"#,
+            r#""execution_id":7,"truncated":{"stdout":true,"stderr":false},"#,
+            r#""usage":{"cpu_ms":0,"max_rss_bytes":0,"queued_ms":3,"host_calls":2,"#,
+            r#""stdout_bytes":0,"stderr_bytes":0}}"#
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_failed_program_is_a_400_with_its_outcome() {
+    let raised = Raised {
+        kind: "ZeroDivisionError".to_owned(),
+        message: "division by zero".to_owned(),
+        traceback: "Traceback …\nZeroDivisionError: division by zero\n".to_owned(),
+        line: Some(3),
+    };
+    let reply =
+        call(&api(Outcome::Raised(raised)), "POST /api/python/evaluate", r#"{"expr":"1/0"}"#).await;
+    assert_eq!(reply.status, 400);
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(body["outcome"], "raised");
+    assert_eq!(
+        body["outcome_detail"],
+        serde_json::json!({"kind": "exception", "type": "ZeroDivisionError", "line": 3})
+    );
+    assert!(body["error"].as_str().unwrap().starts_with("Traceback"));
+}
+
+#[tokio::test]
+async fn every_failed_outcome_has_a_sentence() {
+    for outcome in [
+        Outcome::Exited { code: 3, message: None },
+        Outcome::TimedOut { limit: Duration::from_secs(1) },
+        Outcome::OverCpu,
+        Outcome::OverMemory,
+        Outcome::OverScratch,
+        Outcome::OverThreads,
+        Outcome::Killed { signal: 11, memory_suspected: false },
+        Outcome::Killed { signal: 9, memory_suspected: true },
+        Outcome::Denied { syscall: Some("ptrace".to_owned()) },
+        Outcome::Denied { syscall: None },
+        Outcome::Cancelled,
+        Outcome::Protocol { reason: "a frame of unknown kind".to_owned() },
+    ] {
+        let word = outcome.word();
+        let reply = call(&api(outcome), "POST /execute", r#"{"code":"x"}"#).await;
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!((reply.status, body["outcome"].as_str()), (400, Some(word)));
+        assert!(body["error"].as_str().is_some_and(|e| e.len() > 20), "{body}");
+        assert_eq!(body["success"], false);
+    }
+    let exited = api(Outcome::Exited { code: 0, message: None });
+    let reply = call(&exited, "POST /execute", r#"{"code":"x"}"#).await;
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!((reply.status, &body["success"]), (200, &serde_json::json!(true)));
+    assert_eq!(body["outcome_detail"], serde_json::json!({"exit_code": 0}));
+}
+
+#[tokio::test]
+async fn wrong_requests_name_the_field() {
+    for (line, body, field, words) in [
+        ("POST /execute", "{}", "code", "missing field `code`"),
+        ("POST /execute", r#"{"code":"a","content":"b"}"#, "content", "two names"),
+        ("POST /execute", r#"{"code":5}"#, "code", "a string, not a number"),
+        ("POST /execute", r#"{"code":"","timeout_secs":0}"#, "timeout_secs", "above 0"),
+        ("POST /execute", r#"{"code":"","timeout":1}"#, "timeout", "unknown field"),
+        ("POST /execute", r#"{"code":"\u0000"}"#, "code", "NUL"),
+        ("POST /execute", r#"{"code":"","python_paths":["/etc"]}"#, "python_paths", "outside"),
+        ("POST /execute", r#"{"code":"","python_paths":"x"}"#, "python_paths", "list of strings"),
+        ("POST /execute", r#"{"code":"","session":""}"#, "session", "1 to 128"),
+        ("POST /execute", r#"{"code":"","capture_variables":1}"#, "capture_variables", "true"),
+        ("POST /execute", r#"{"code":"","limits":{"threads":0}}"#, "limits.threads", "above 0"),
+        ("POST /evaluate", "{}", "expr", "missing field `expr`"),
+        ("POST /evaluate", r#"{"expr":"  "}"#, "expr", "empty"),
+        ("POST /evaluate", r#"{"code":"1"}"#, "expr", "missing"),
+        ("POST /execute-file", "{}", "path", "missing"),
+        ("POST /execute-file", r#"{"path":"/etc/passwd"}"#, "path", "outside"),
+        ("POST /execute-file", r#"{"path":"/srv/scripts/../../etc/passwd"}"#, "path", "outside"),
+        ("POST /execute-file", r#"{"path":"../x"}"#, "path", "outside"),
+        ("POST /execute-file", r#"{"path":"a\u0000"}"#, "path", "NUL"),
+        ("GET /modules?module=a%20b", "", "modules", "no module's name"),
+        ("GET /attestations?limit=0", "", "limit", "from 1 to"),
+    ] {
+        let (status, reply) = refused(line, body).await;
+        assert_eq!(status, 400, "{line} {body} {reply}");
+        assert_eq!(reply["field"], field, "{line} {body} {reply}");
+        assert!(reply["error"].as_str().unwrap().contains(words), "{line} {body} {reply}");
+        assert!(reply.get("success").is_none());
+    }
+}
+
+#[tokio::test]
+async fn paths_and_methods_are_told_apart() {
+    let fake = api(Outcome::Value);
+    let unknown = call(&fake, "GET /glyph-module.js?v=1", "").await;
+    assert_eq!(unknown.status, 404);
+    assert_eq!(text(&unknown), r#"{"error":"Unknown endpoint: GET /glyph-module.js"}"#);
+    let wrong = call(&fake, "GET /execute", "").await;
+    assert_eq!((wrong.status, header(&wrong, "allow")), (405, Some("POST")));
+    assert!(fake.run.asked.lock().unwrap().is_empty(), "neither may run anything");
+}
+
+#[tokio::test]
+async fn a_full_queue_says_when_to_come_back() {
+    let reply = call(&api(Outcome::Value), "POST /execute", r#"{"code":"busy"}"#).await;
+    assert_eq!((reply.status, header(&reply, "retry-after")), (503, Some("7")));
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_and_not_a_broken_connection() {
+    let reply = call(&api(Outcome::Value), "POST /execute", r#"{"code":"panic"}"#).await;
+    assert_eq!(reply.status, 500);
+}
+
+#[tokio::test]
+async fn the_fields_of_a_request_arrive() {
+    let fake = api(Outcome::Value);
+    let body = r#"{"content":"","capture_variables":true,"glyph_id":"g","stdin":"in","session":"s",
+        "upstream_attestation":{"id":"A"},"python_paths":["/srv/scripts/lib"],
+        "queue_timeout_secs":1.5,"timeout_secs":2}"#;
+    assert_eq!(call(&fake, "POST /execute?x=1", body).await.status, 200);
+    assert_eq!(call(&fake, "POST /execute-file", r#"{"path":"a.py"}"#).await.status, 200);
+    let asked = fake.run.asked.lock().unwrap();
+    let first = &asked[0];
+    assert!(matches!(&first.source, Source::Code { text, .. } if text.is_empty()));
+    assert!(first.capture_variables);
+    assert_eq!((first.glyph_id.as_str(), first.stdin.as_ref()), ("g", b"in".as_slice()));
+    assert_eq!(first.session.as_deref(), Some("s"));
+    assert_eq!(first.upstream.as_deref(), Some(br#"{"id":"A"}"#.as_slice()));
+    assert_eq!(first.queue_timeout, Some(Duration::from_millis(1500)));
+    assert_eq!(first.limits.wall.as_secs(), 2);
+    assert!(matches!(&asked[1].source, Source::File(path) if path.ends_with("scripts/a.py")));
+}
+
+#[tokio::test]
+async fn modules_are_looked_up_by_a_program_that_holds_their_names() {
+    let fake = api(Outcome::Value);
+    let reply = call(&fake, "GET /modules?modules=os,numpy", r#"{"modules":["a.b"]}"#).await;
+    assert_eq!(
+        text(&reply),
+        r#"{"modules":{"a":123456789012345678901234567890},"preloaded":["json"],"set_aside":{"numpy":"starts threads"}}"#
+    );
+    let asked = fake.run.asked.lock().unwrap();
+    let Source::Code { text, .. } = &asked[0].source else { panic!("{:?}", asked[0]) };
+    assert!(text.starts_with("_names = [\"os\", \"numpy\", \"a.b\"]\n"));
+}
+
+#[tokio::test]
+async fn the_state_is_told() {
+    let fake = api(Outcome::Value);
+    let version = call(&fake, "GET /version?x", "").await;
+    let expected =
+        format!(r#"{{"python_version":"3.13.0","plugin_version":"{}"}}"#, crate::VERSION);
+    assert_eq!(text(&version), expected);
+    let health: serde_json::Value =
+        serde_json::from_slice(&call(&fake, "GET /health", "").await.body).unwrap();
+    assert_eq!(health["ready"], true);
+    assert!(health.get("healthy").is_none(), "nobody launched us");
+    let index: serde_json::Value =
+        serde_json::from_slice(&call(&fake, "GET /", "").await.body).unwrap();
+    assert_eq!(index["routes"].as_array().unwrap().len(), routes::ROUTES.len());
+    fake.life.stop(crate::lifecycle::Stop::Asked);
+    assert_eq!(call(&fake, "GET /health", "").await.status, 503);
+}
+
+#[tokio::test]
+async fn attestations_are_read_or_unavailable() {
+    let fake = api(Outcome::Value);
+    assert_eq!(text(&call(&fake, "GET /attestations", "").await), r#"{"attestations":[]}"#);
+    let down = call(&fake, "GET /attestations?subject=store", "").await;
+    assert_eq!((down.status, text(&down)), (503, r#"{"error":"store is down"}"#));
+}
+
+#[test]
+fn a_body_stays_below_its_cap() {
+    let mut answer = answer(Outcome::Value);
+    answer.stdout = Captured { bytes: vec![1; 40 << 20], truncated: false };
+    let limits = proto::Limits::default();
+    let bounds = outcome::Bounds { ceiling: limits.clone(), limits };
+    let shape = render::Shape { variables: false, cap: render::MESSAGE_CAP };
+    let body = render::answer(&answer, &bounds, shape);
+    assert!(body.len() <= render::MESSAGE_CAP, "{}", body.len());
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["truncated"]["stdout"], true);
+}
