@@ -1,0 +1,73 @@
+//! The environment variables, each the equivalent of a flag.
+//!
+//! **Invariant:** no other file names an environment variable of ours; the
+//! environment is read while the configuration is made and never again.
+
+use std::path::{Path, PathBuf};
+
+/// `--address HOST[:PORT]`
+pub const ADDRESS: &str = "QNTX_PYTHON_ADDRESS";
+/// `--port`
+pub const PORT: &str = "QNTX_PYTHON_PORT";
+/// `--name`
+pub const NAME: &str = "QNTX_PYTHON_NAME";
+/// `--log-level`: error, warn, info, debug, trace, or a filter of tracing's
+pub const LOG_LEVEL: &str = "QNTX_PYTHON_LOG_LEVEL";
+/// `--log-format`: auto, json, text
+pub const LOG_FORMAT: &str = "QNTX_PYTHON_LOG_FORMAT";
+/// `--python-path`, separated by colons
+pub const PYTHON_PATH: &str = "QNTX_PYTHON_PATH";
+/// `--python-home`
+pub const PYTHON_HOME: &str = "QNTX_PYTHON_HOME";
+/// `--file-root`, separated by colons
+pub const FILE_ROOT: &str = "QNTX_PYTHON_FILE_ROOT";
+/// `--store`: a path, or `:memory:`
+pub const STORE: &str = "QNTX_PYTHON_STORE";
+/// `--timeout-secs`
+pub const TIMEOUT_SECS: &str = "QNTX_PYTHON_TIMEOUT_SECS";
+/// `--max-timeout-secs`
+pub const MAX_TIMEOUT_SECS: &str = "QNTX_PYTHON_MAX_TIMEOUT_SECS";
+/// `--memory`: bytes, or 512M, 1G
+pub const MEMORY: &str = "QNTX_PYTHON_MEMORY";
+/// `--max-concurrency`
+pub const MAX_CONCURRENCY: &str = "QNTX_PYTHON_MAX_CONCURRENCY";
+/// `--queue`
+pub const QUEUE: &str = "QNTX_PYTHON_QUEUE";
+/// `--token-file`
+pub const TOKEN_FILE: &str = "QNTX_PYTHON_TOKEN_FILE";
+/// `--scratch-dir`
+pub const SCRATCH_DIR: &str = "QNTX_PYTHON_SCRATCH_DIR";
+/// `--dangerously-no-sandbox`: true or false
+pub const NO_SANDBOX: &str = "QNTX_PYTHON_DANGEROUSLY_NO_SANDBOX";
+/// `--dangerously-allow-weak-sandbox`: true or false
+pub const WEAK_SANDBOX: &str = "QNTX_PYTHON_DANGEROUSLY_ALLOW_WEAK_SANDBOX";
+/// `--outlive-parent`: true or false
+pub const OUTLIVE_PARENT: &str = "QNTX_PYTHON_OUTLIVE_PARENT";
+
+/// Where the embedded store is when nobody names a place; `None` without HOME.
+#[must_use]
+pub fn default_store() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    // By the XDG specification a relative path counts as not set.
+    let data = absolute("XDG_DATA_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".local").join("share")))?;
+    Some(data.join("qntx-python").join("attestations.db"))
+}
+
+/// `~` and `~/…` under the home directory; anything else, and without a home
+/// everything, as it is.
+#[must_use]
+pub fn expand_home(path: &str) -> PathBuf {
+    let rest = match path.strip_prefix('~') {
+        Some("") => Some(""),
+        Some(rest) => rest.strip_prefix('/'),
+        None => None,
+    };
+    match (rest, std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        (Some(_) | None, _) => PathBuf::from(path),
+    }
+}
