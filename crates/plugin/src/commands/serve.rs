@@ -1,0 +1,185 @@
+//! `serve`: the life of the plugin, from its port to its end.
+//!
+//! **Invariant:** the port is announced before anything slow begins, and once
+//! the end has begun it comes within the time its reason allows.
+
+use super::{floor, host, logs, runtime};
+use crate::api::attestations::{Find, FindError};
+use crate::api::{Api, chain};
+use crate::cli::{Exit, Failure, Invocation};
+use crate::config::Config;
+use crate::grpc::{self, InitializeRequest, Rewire};
+use crate::host::{CallContext, Endpoints, Host};
+use crate::http::{Face, Guard};
+use crate::lifecycle::{Life, Stop};
+use crate::settings::Settings;
+use crate::store::{Attestation, Filter};
+use crate::supervisor::Supervisor;
+use crate::telemetry::Levels;
+use crate::{VERSION, serve};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How often we look whether our parent is still there.
+const PARENT: Duration = Duration::from_millis(250);
+/// How long reading attestations may take.
+const READ: Duration = Duration::from_secs(10);
+
+/// Serves until it is told to stop.
+pub fn serve(invocation: &Invocation) -> Result<Exit, Failure> {
+    let levels = logs(invocation)?;
+    let (config, fixed) = invocation.config()?;
+    floor(&config)?;
+    let token = invocation.cli.options.token_file.as_deref().map(serve::token).transpose();
+    let (address, port) = invocation.listen()?;
+    let bound = token.and_then(|token| serve::bind(&address, port, token));
+    let (listener, guard) = bound.map_err(|e| {
+        let hint = e.remedy();
+        Failure::new(Exit::CannotStart, e).hint(hint)
+    })?;
+    let local = listener.local_addr().map_err(|e| Failure::new(Exit::CannotStart, e))?;
+    serve::announce(local.port());
+    tracing::info!(address = %local, name = %config.name, version = VERSION, "listening");
+
+    let settings = Arc::new(Settings::new(config, fixed, invocation.by_core));
+    let runtime = runtime()?;
+    let ended = runtime.block_on(live(invocation, settings, listener, guard, levels));
+    // What still blocks a thread then is lost with the process.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn live(
+    invocation: &Invocation,
+    settings: Arc<Settings>,
+    listener: std::net::TcpListener,
+    guard: Guard,
+    levels: Levels,
+) -> Result<Exit, Failure> {
+    let cannot = |e: anyhow::Error| Failure::new(Exit::CannotStart, e);
+    let life = Arc::new(Life::default());
+    let host = host(invocation).await?;
+    let config = settings.config();
+    let supervisor = Supervisor::start(Config::clone(&config), Arc::clone(&host))
+        .await
+        .map_err(|e| cannot(e.into()))?;
+    let store = Reader { host: Arc::clone(&host), settings: Arc::clone(&settings) };
+    let api = Api::new(supervisor.clone(), store, settings, Arc::clone(&life));
+    let api = Arc::new(api);
+    let wires = Wires { host: Arc::clone(&host), levels };
+    let (routes, reporter) =
+        grpc::routes(Arc::clone(&api), Arc::new(wires)).map_err(|e| cannot(e.into()))?;
+    tokio::spawn(grpc::report_health(Arc::clone(&api), reporter));
+    signals(Arc::clone(&life)).map_err(|e| cannot(e.into()))?;
+    if invocation.follows_parent() {
+        tokio::spawn(follow_parent(Arc::clone(&life)));
+    }
+    listener.set_nonblocking(true).map_err(|e| cannot(e.into()))?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(|e| cannot(e.into()))?;
+    let face = Face::new(routes.into_axum_router(), api, guard);
+
+    let stopping = async {
+        life.stopped().await;
+    };
+    let connections = serve::accept(listener, face, stopping).await;
+
+    let reason = life.stopped().await;
+    tracing::info!(?reason, "stopping");
+    let began = Instant::now();
+    // Of these, half a second is for the processes to be gone.
+    let grace = match reason {
+        Stop::Asked | Stop::Orphaned => Duration::from_millis(200),
+        Stop::Signal => Duration::from_millis(1400),
+    };
+    let connections = tokio::spawn(connections.shutdown());
+    supervisor.drain(grace).await;
+    // What was cut off still has to be answered.
+    let _ = tokio::time::timeout(Duration::from_millis(100), connections).await;
+    if let Some(store) = host.embedded()
+        && let Ok(Err(e)) = tokio::time::timeout(Duration::from_millis(100), store.close()).await
+    {
+        tracing::warn!(reason = %chain(&e), "the attestation store was not closed well");
+    }
+    tracing::info!(ms = began.elapsed().as_secs_f64() * 1000.0, "stopped");
+    Ok(Exit::Success)
+}
+
+/// The first SIGINT or SIGTERM begins the end, the second is the end.
+fn signals(life: Arc<Life>) -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if first {
+                life.stop(Stop::Signal);
+            }
+        }
+        leave();
+    });
+    Ok(())
+}
+
+#[expect(clippy::exit, reason = "a second signal means now; every process of ours dies with us")]
+fn leave() -> ! {
+    std::process::exit(130)
+}
+
+/// Ends when the core that started us does; a core that crashes sends nothing.
+async fn follow_parent(life: Arc<Life>) {
+    let parent = rustix::process::getppid();
+    while rustix::process::getppid() == parent {
+        tokio::time::sleep(PARENT).await;
+    }
+    life.stop(Stop::Orphaned);
+}
+
+/// Reads attestations where the host has them.
+#[derive(Debug)]
+struct Reader {
+    host: Arc<Host>,
+    settings: Arc<Settings>,
+}
+
+impl Find for Reader {
+    async fn find(&self, filter: Filter) -> Result<Vec<Attestation>, FindError> {
+        let name = self.settings.config().name.clone();
+        let context = CallContext::new(name, VERSION, Instant::now() + READ);
+        let found = self.host.attestations(&context, filter).await;
+        found.map_err(|e| FindError { reason: e.to_string() })
+    }
+}
+
+/// What `Initialize` changes.
+struct Wires {
+    host: Arc<Host>,
+    levels: Levels,
+}
+
+impl Rewire for Wires {
+    async fn rewire(&self, request: &InitializeRequest) -> Vec<String> {
+        self.host.connect(&Endpoints {
+            ats_store: request.ats_store_endpoint.clone(),
+            queue: request.queue_endpoint.clone(),
+            schedule: request.schedule_endpoint.clone(),
+            file: request.file_service_endpoint.clone(),
+            llm: request.llm_endpoint.clone(),
+            embedding: request.embedding_endpoint.clone(),
+            vector_search: request.vector_search_endpoint.clone(),
+            search: request.search_endpoint.clone(),
+            ground: request.ground_endpoint.clone(),
+            fetch: request.fetch_endpoint.clone(),
+            auth_token: request.auth_token.clone(),
+        });
+        let nowhere = request.ats_store_endpoint.is_empty() && self.host.embedded().is_none();
+        if nowhere { vec!["there is no attestation store".to_owned()] } else { Vec::new() }
+    }
+
+    async fn reconfigure(&self, config: Arc<Config>) {
+        self.levels.set_debug(config.debug);
+    }
+}
