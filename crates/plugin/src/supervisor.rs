@@ -3,18 +3,53 @@
 //! **Invariant:** never initialises Python, never forks without exec, never
 //! trusts a byte a child sent.
 
+use crate::admission::Admission;
 use crate::answer::Answer;
 use crate::config::Config;
-use crate::error::{Fault, RunError};
-use crate::host::Host;
-use crate::request::Request;
+use crate::error::{Fault, Rejected, RunError};
+use crate::execution::{self, After, Conditions};
+use crate::host::{CallContext, Host};
+use crate::reaper::Census;
+use crate::request::{Request, Source};
+use crate::scratch::ScratchRoot;
+use crate::spawner::Spawner;
+use crate::tier::{Nursery, State, Tier};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Modules of the standard library that most programs import.
+const COMMON: [&str; 32] = [
+    "json", "re", "math", "datetime", "time", "random", "collections", "itertools", "functools",
+    "os", "pathlib", "io", "string", "textwrap", "hashlib", "base64", "uuid", "decimal",
+    "statistics", "typing", "dataclasses", "enum", "copy", "csv", "operator", "contextlib",
+    "tempfile", "threading", "traceback", "logging", "secrets", "urllib.parse",
+];
+
+/// What every tier has: what our own side of a run needs.
+const BARE: [&str; 4] = ["os", "traceback", "linecache", "threading"];
 
 /// Handle to the running supervisor; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     config: Arc<Config>,
     host: Arc<Host>,
+    admission: Admission,
+    bare: Arc<Tier>,
+    common: Arc<Tier>,
+    census: Arc<Census>,
+    executions: AtomicU64,
+    cores: u32,
+    draining: AtomicBool,
+    /// Cancels what still runs when the grace of a drain is over.
+    cut: Notify,
+    cut_off: AtomicBool,
 }
 
 /// What health and `/version` show; read from atomics, never blocking.
@@ -43,30 +78,207 @@ pub struct Snapshot {
 impl Supervisor {
     /// Starts the zygotes in the background; returns at once.
     pub async fn start(config: Config, host: Arc<Host>) -> Result<Self, Fault> {
-        Ok(Self { config: Arc::new(config), host })
+        let config = Arc::new(config);
+        let spawner = Spawner::start()
+            .map_err(|source| Fault::System { what: "no thread can be started", source })?;
+        let scratch = ScratchRoot::open(config.scratch_root.as_deref())?;
+        let census = Arc::new(Census::default());
+        let nursery = Arc::new(Nursery {
+            config: Arc::clone(&config),
+            spawner,
+            scratch,
+            census: Arc::clone(&census),
+            generations: AtomicU32::new(0),
+        });
+        let bare = BARE.iter().map(|name| (*name).to_owned()).collect();
+        let common = BARE
+            .iter()
+            .chain(COMMON.iter())
+            .map(|name| (*name).to_owned())
+            .chain(config.preload.iter().cloned())
+            .collect();
+        let bare = Tier::new("bare", bare, config.max_spares.div_ceil(2), Arc::clone(&nursery));
+        let common = Tier::new("common", common, config.max_spares, nursery);
+        tokio::spawn(Arc::clone(&bare).keep());
+        // The first answer needs the bare tier alone: the other one starts behind it.
+        let (first, second) = (Arc::clone(&bare), Arc::clone(&common));
+        tokio::spawn(async move {
+            let mut state = first.watch();
+            let _ = state.wait_for(|state| !matches!(state, State::Starting)).await;
+            second.keep().await;
+        });
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let admission =
+            Admission::new(config.max_concurrency, config.interactive_reserve, config.max_queue);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config,
+                host,
+                admission,
+                bare,
+                common,
+                census,
+                executions: AtomicU64::new(0),
+                cores: u32::try_from(cores).unwrap_or(1),
+                draining: AtomicBool::new(false),
+                cut: Notify::new(),
+                cut_off: AtomicBool::new(false),
+            }),
+        })
     }
 
     /// Runs `request` to its end. Dropping the future stops the execution.
     pub async fn execute(&self, request: Request) -> Result<Answer, RunError> {
-        let _ = (&request, &self.host);
-        Err(Fault::NoInterpreter { reason: String::new() }.into())
+        let inner = &self.inner;
+        if inner.draining.load(Ordering::Acquire) {
+            return Err(Rejected::ShuttingDown.into());
+        }
+        let arrived = Instant::now();
+        let patience = request.queue_timeout.unwrap_or(inner.config.queue_timeout);
+        let _slot = inner.admission.enter(request.class, patience).await?;
+        let tier = self.tier_for(&request);
+        let spare = tier.take(patience).await?;
+        let id = inner.executions.fetch_add(1, Ordering::Relaxed) + 1;
+        let conditions = Conditions {
+            id,
+            host: Arc::clone(&inner.host),
+            context: Arc::new(self.call_context(&request)),
+            queued: arrived.elapsed(),
+            cores: inner.cores,
+            weakened: spare.sealed.weakened.clone(),
+        };
+        let (answer, after) = tokio::select! {
+            ended = execution::run(spare, request, conditions) => ended?,
+            () = self.cut_off() => return Err(Rejected::ShuttingDown.into()),
+        };
+        match after {
+            After::Finished(spare) => {
+                let tier = Arc::clone(tier);
+                spare.process.release(move || tier.refill());
+            }
+            After::Gone => tier.refill(),
+        }
+        tracing::debug!(
+            execution = id,
+            outcome = answer.outcome.word(),
+            ms = answer.duration.as_millis() as u64,
+            "execution ended"
+        );
+        Ok(answer)
+    }
+
+    fn call_context(&self, request: &Request) -> CallContext {
+        let deadline = Instant::now() + request.limits.wall;
+        let name = self.inner.config.name.clone();
+        let mut context = CallContext::new(name, crate::VERSION, deadline);
+        context.handler.clone_from(&request.handler);
+        context.glyph_id = (!request.glyph_id.is_empty()).then(|| request.glyph_id.clone());
+        context
+    }
+
+    /// The tier whose preloads a request is likely to import.
+    fn tier_for(&self, request: &Request) -> &Arc<Tier> {
+        let imports = match &request.source {
+            Source::Code { text, .. }
+            | Source::Expression(text)
+            | Source::Declarations(text) => text.contains("import"),
+            Source::File(_) => true,
+        };
+        let inner = &self.inner;
+        let up = |tier: &Tier| matches!(tier.state(), State::Up { .. });
+        if imports && up(&inner.common) || !up(&inner.bare) && up(&inner.common) {
+            &inner.common
+        } else {
+            &inner.bare
+        }
     }
 
     /// The state of things now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::default()
+        let inner = &self.inner;
+        let mut snapshot = Snapshot {
+            running: inner.admission.running(),
+            queued: inner.admission.queued(),
+            spares: inner.bare.ready() + inner.common.ready(),
+            ..Snapshot::default()
+        };
+        for tier in [&inner.bare, &inner.common] {
+            match tier.state() {
+                State::Up { generation, ready } => {
+                    snapshot.ready = true;
+                    snapshot.zygotes += 1;
+                    snapshot.generation = snapshot.generation.max(generation);
+                    snapshot.python_version.clone_from(&ready.python_version);
+                    snapshot.python_prefix.clone_from(&ready.python_prefix);
+                    snapshot.preloaded.clone_from(&ready.preloaded);
+                    snapshot.set_aside = ready
+                        .set_aside
+                        .iter()
+                        .map(|fault| (fault.module.clone(), fault.reason.clone()))
+                        .collect();
+                    if let Some(sealed) = &ready.sealed {
+                        snapshot.landlock_abi = sealed.landlock_abi;
+                        snapshot.landlock.clone_from(&sealed.landlock);
+                        snapshot.seccomp_filters = sealed.seccomp_filters;
+                        snapshot.weakened.clone_from(&sealed.weakened);
+                    }
+                }
+                State::Down { reason, .. } => snapshot.reason = Some(reason),
+                State::Starting => {
+                    snapshot.reason.get_or_insert_with(|| "Python is starting".to_owned());
+                }
+                State::Stopped => snapshot.reason = Some("the plugin is shutting down".to_owned()),
+            }
+        }
+        if snapshot.ready {
+            snapshot.reason = None;
+        }
+        snapshot
+    }
+
+    /// Waits until children can be had, or cannot: the reason.
+    pub async fn settled(&self) -> Result<(), String> {
+        let mut state = self.inner.bare.watch();
+        let state = state.wait_for(|state| !matches!(state, State::Starting)).await;
+        match state.as_deref() {
+            Ok(State::Up { .. }) => Ok(()),
+            Ok(State::Down { reason, .. }) => Err(reason.clone()),
+            Ok(State::Starting | State::Stopped) | Err(_) => Err("stopped".to_owned()),
+        }
     }
 
     /// The configuration in force.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.config)
+        Arc::clone(&self.inner.config)
+    }
+
+    /// Resolves when the grace of a drain is over: what still runs is dropped.
+    async fn cut_off(&self) {
+        loop {
+            let cut = self.inner.cut.notified();
+            if self.inner.cut_off.load(Ordering::Acquire) {
+                return;
+            }
+            cut.await;
+        }
     }
 
     /// Refuses new work, lets what runs go on for at most `grace`, then kills
     /// it, the spares and the zygotes, and removes the scratch directories.
-    pub async fn drain(&self, grace: std::time::Duration) {
-        let _ = grace;
+    pub async fn drain(&self, grace: Duration) {
+        let inner = &self.inner;
+        inner.draining.store(true, Ordering::Release);
+        inner.admission.close();
+        let until = Instant::now() + grace;
+        while inner.admission.running() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        inner.cut_off.store(true, Ordering::Release);
+        inner.cut.notify_waiters();
+        inner.bare.stop();
+        inner.common.stop();
+        let _ = tokio::time::timeout(Duration::from_millis(500), inner.census.empty()).await;
     }
 }

@@ -21,6 +21,10 @@ pub use claimed::Claimed;
 pub use limits::Limits;
 pub use outcome::Outcome;
 
+/// First argument of a process that is to be a zygote; the second is the
+/// supervisor's process id.
+pub const ZYGOTE_ARG: &str = "__zygote";
+
 /// The frames between supervisor, zygote and child (`proto/frame.proto`).
 #[allow(
     clippy::all,

@@ -99,6 +99,14 @@ pub mod report {
     pub fn install_sigsys_reporter(_fd: RawFd, _prefix: &[u8]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
+
+    /// Always an error.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn retarget_sigsys_report(_fd: RawFd, _prefix: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 pub mod process {

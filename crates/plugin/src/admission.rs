@@ -1,0 +1,159 @@
+//! Slots and the queue in front of them.
+//!
+//! Interactive calls and jobs share the slots; some slots are never given to
+//! jobs. Within a class the order is first come, first served.
+//!
+//! **Invariant:** at most `max_concurrency` permits exist, at most `max_queue`
+//! callers wait, and nobody waits longer than its queue time-out.
+
+use crate::error::Rejected;
+use crate::request::Class;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Gives out slots.
+#[derive(Debug)]
+pub struct Admission {
+    slots: Arc<Semaphore>,
+    job_slots: Arc<Semaphore>,
+    max_concurrency: usize,
+    max_queue: usize,
+    queued: AtomicUsize,
+    running: Arc<AtomicUsize>,
+}
+
+/// A slot; given back on drop.
+#[derive(Debug)]
+pub struct Slot {
+    _slot: OwnedSemaphorePermit,
+    _job: Option<OwnedSemaphorePermit>,
+    running: Arc<AtomicUsize>,
+}
+
+impl Admission {
+    /// `max_concurrency` slots, of which `reserve` are for interactive calls alone.
+    #[must_use]
+    pub fn new(max_concurrency: usize, reserve: usize, max_queue: usize) -> Self {
+        let max_concurrency = max_concurrency.max(1);
+        let for_jobs = max_concurrency.saturating_sub(reserve).max(1);
+        Self {
+            slots: Arc::new(Semaphore::new(max_concurrency)),
+            job_slots: Arc::new(Semaphore::new(for_jobs)),
+            max_concurrency,
+            max_queue,
+            queued: AtomicUsize::new(0),
+            running: Arc::new(AtomicUsize::new(0)),
+        }
+    }
+
+    /// A slot, at once or after waiting at most `patience`.
+    pub async fn enter(&self, class: Class, patience: Duration) -> Result<Slot, Rejected> {
+        if class == Class::Interactive
+            && let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
+        {
+            return Ok(self.slot(slot, None));
+        }
+        let waiting = Waiting::join(self)?;
+        let wait = async {
+            let job = match class {
+                Class::Job => Some(Arc::clone(&self.job_slots).acquire_owned().await),
+                Class::Interactive => None,
+            };
+            (Arc::clone(&self.slots).acquire_owned().await, job)
+        };
+        let answer = tokio::time::timeout(patience, wait).await;
+        drop(waiting);
+        match answer {
+            Ok((Ok(slot), None)) => Ok(self.slot(slot, None)),
+            Ok((Ok(slot), Some(Ok(job)))) => Ok(self.slot(slot, Some(job))),
+            Ok((Err(_), _) | (_, Some(Err(_)))) => Err(Rejected::ShuttingDown),
+            Err(_) => Err(self.busy()),
+        }
+    }
+
+    /// Nobody gets a slot any more.
+    pub fn close(&self) {
+        self.slots.close();
+        self.job_slots.close();
+    }
+
+    /// Executions that hold a slot.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Callers waiting for one.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    fn slot(&self, slot: OwnedSemaphorePermit, job: Option<OwnedSemaphorePermit>) -> Slot {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Slot { _slot: slot, _job: job, running: Arc::clone(&self.running) }
+    }
+
+    fn busy(&self) -> Rejected {
+        Rejected::Busy {
+            running: self.max_concurrency,
+            queued: self.queued(),
+            retry_after: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A place in the queue.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn join(admission: &'a Admission) -> Result<Self, Rejected> {
+        let before = admission.queued.fetch_add(1, Ordering::Relaxed);
+        let place = Self(&admission.queued);
+        if before >= admission.max_queue { Err(admission.busy()) } else { Ok(place) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_a_long_wait_gives_up() {
+        let admission = Admission::new(1, 0, 1);
+        let held = admission.enter(Class::Interactive, Duration::ZERO).await.expect("a slot");
+        let patience = Duration::from_millis(30);
+        let (first, second) = tokio::join!(
+            admission.enter(Class::Interactive, patience),
+            admission.enter(Class::Interactive, patience),
+        );
+        assert!(matches!(first, Err(Rejected::Busy { .. })));
+        assert!(matches!(second, Err(Rejected::Busy { .. })));
+        assert_eq!((admission.running(), admission.queued()), (1, 0));
+        drop(held);
+        assert!(admission.enter(Class::Interactive, Duration::ZERO).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn jobs_leave_slots_for_interactive_calls() {
+        let admission = Admission::new(2, 1, 8);
+        let _job = admission.enter(Class::Job, Duration::from_secs(1)).await.expect("a slot");
+        let second = admission.enter(Class::Job, Duration::from_millis(20)).await;
+        assert!(matches!(second, Err(Rejected::Busy { .. })));
+        assert!(admission.enter(Class::Interactive, Duration::ZERO).await.is_ok());
+    }
+}

@@ -1,0 +1,173 @@
+//! One captured stream of a child: read at descriptor level, kept up to a cap,
+//! drained and dropped beyond it.
+//!
+//! **Invariant:** never more than the cap is held, and the program never waits
+//! for a reader longer than [`IDLE`].
+
+use crate::answer::Captured;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use tokio::net::unix::pipe::Receiver;
+
+/// A run shorter than this is read once, when it has ended: the pipe holds
+/// 64 KiB meanwhile, and nobody is woken for a line of output.
+pub const IDLE: Duration = Duration::from_millis(3);
+
+/// What a pipe holds, and so the most that one read can bring (pipe(7)).
+const PIPE: usize = 64 << 10;
+/// The first read of a stream.
+const SMALL: usize = 4 << 10;
+/// Reads before other events are looked at again.
+const READS_A_TURN: usize = 16;
+
+/// One of a child's output streams.
+#[derive(Debug)]
+pub struct Capture {
+    source: Source,
+    kept: Vec<u8>,
+    cap: usize,
+    total: u64,
+}
+
+#[derive(Debug)]
+enum Source {
+    Idle(OwnedFd),
+    Watched(Receiver),
+    Ended,
+}
+
+impl Capture {
+    /// Captures from the read end of a non-blocking pipe.
+    #[must_use]
+    pub fn new(fd: OwnedFd, cap: usize) -> Self {
+        Self { source: Source::Idle(fd), kept: Vec::new(), cap, total: 0 }
+    }
+
+    /// From now on [`Capture::fill`] waits for output.
+    pub fn watch(&mut self) -> io::Result<()> {
+        if let Source::Idle(fd) = &self.source {
+            let receiver = Receiver::from_owned_fd_unchecked(fd.try_clone()?)?;
+            self.source = Source::Watched(receiver);
+        }
+        Ok(())
+    }
+
+    /// Waits for output and takes it; pends for ever once the stream has ended
+    /// or while it is not watched.
+    pub async fn fill(&mut self) -> io::Result<()> {
+        let Source::Watched(receiver) = &self.source else {
+            return std::future::pending().await;
+        };
+        receiver.readable().await?;
+        self.drain()
+    }
+
+    /// Takes what is there now, without waiting. One turn is bounded, so that
+    /// a deadline is looked at in between.
+    pub fn drain(&mut self) -> io::Result<()> {
+        for _ in 0..READS_A_TURN {
+            match self.read_once() {
+                Ok(0) => {
+                    self.source = Source::Ended;
+                    return Ok(());
+                }
+                Ok(read) => self.total += read as u64,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn read_once(&mut self) -> io::Result<usize> {
+        let start = self.kept.len();
+        let room = self.cap.saturating_sub(start);
+        if room == 0 || start == 0 {
+            // Most programs print a line: no memory is made ready for more.
+            return if room == 0 { self.read_through::<PIPE>(0) } else { self.read_through::<SMALL>(room) };
+        }
+        let room = room.min(PIPE);
+        self.kept.resize(start + room, 0);
+        let read = read(&self.source, self.kept.get_mut(start..).unwrap_or_default());
+        self.kept.truncate(start + *read.as_ref().unwrap_or(&0));
+        read
+    }
+
+    fn read_through<const SIZE: usize>(&mut self, room: usize) -> io::Result<usize> {
+        let mut buffer = [0u8; SIZE];
+        let read = read(&self.source, &mut buffer)?;
+        self.kept.extend_from_slice(buffer.get(..read.min(room)).unwrap_or_default());
+        Ok(read)
+    }
+
+    /// Bytes the program wrote, kept or not.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The end: what was kept.
+    pub fn finish(mut self) -> (Captured, u64) {
+        // A stream that can't be read any more has said all it will say.
+        for _ in 0..64 {
+            let before = self.total;
+            if self.drain().is_err() || self.total == before {
+                break;
+            }
+        }
+        let truncated = self.total > self.kept.len() as u64;
+        (Captured { bytes: self.kept, truncated }, self.total)
+    }
+}
+
+fn read(source: &Source, buffer: &mut [u8]) -> io::Result<usize> {
+    match source {
+        Source::Idle(fd) => Ok(rustix::io::read(fd, buffer)?),
+        Source::Watched(receiver) => receiver.try_read(buffer),
+        Source::Ended => Ok(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn pipe() -> (OwnedFd, std::fs::File) {
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe");
+        rustix::io::ioctl_fionbio(&read, true).expect("non-blocking");
+        (read, write.into())
+    }
+
+    #[tokio::test]
+    async fn output_beyond_the_cap_is_drained_and_said() {
+        let (read, mut write) = pipe();
+        let writer = std::thread::spawn(move || {
+            for _ in 0..100 {
+                write.write_all(&[b'x'; 10_000]).expect("a write");
+            }
+        });
+        let mut capture = Capture::new(read, 25_000);
+        capture.watch().expect("watched");
+        while !writer.is_finished() {
+            tokio::time::timeout(Duration::from_secs(5), capture.fill())
+                .await
+                .expect("in time")
+                .expect("a read");
+        }
+        let (captured, total) = capture.finish();
+        assert_eq!(captured.bytes.len(), 25_000);
+        assert!(captured.truncated);
+        assert_eq!(total, 1_000_000);
+    }
+
+    #[test]
+    fn a_short_output_is_there_without_ever_being_watched() {
+        let (read, mut write) = pipe();
+        write.write_all(b"Hello\n").expect("a write");
+        let (captured, total) = Capture::new(read, 100).finish();
+        assert_eq!((captured.bytes.as_slice(), captured.truncated, total), (&b"Hello\n"[..], false, 6));
+    }
+}

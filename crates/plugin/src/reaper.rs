@@ -1,0 +1,170 @@
+//! The end of a child: kill, wait, account, remove its scratch directory.
+//!
+//! **Invariant:** every child that was forked is reaped exactly once, however
+//! its execution ended, also when the caller went away.
+
+use crate::scratch::Scratch;
+use sandbox::process::{Exit, Pidfd, Reaped};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How long a finished child lingers before it is killed: its teardown would
+/// otherwise take the core the answer needs (DESIGN 2).
+pub const LINGER: Duration = Duration::from_millis(2);
+
+/// A living child: its process and its directory. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    inner: Option<Inner>,
+    census: Arc<Census>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    pidfd: Pidfd,
+    scratch: Scratch,
+}
+
+/// How many children are alive or being reaped.
+#[derive(Debug, Default)]
+pub struct Census {
+    alive: AtomicUsize,
+    changed: tokio::sync::Notify,
+}
+
+impl Census {
+    /// Waits until no child is left.
+    pub async fn empty(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.alive.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Children alive or being reaped.
+    #[must_use]
+    pub fn alive(&self) -> usize {
+        self.alive.load(Ordering::Acquire)
+    }
+}
+
+impl Process {
+    /// Takes charge of the child `pid`.
+    pub fn adopt(pid: i32, scratch: Scratch, census: Arc<Census>) -> std::io::Result<Self> {
+        let pidfd = Pidfd::open_child(pid)?;
+        census.alive.fetch_add(1, Ordering::AcqRel);
+        Ok(Self { inner: Some(Inner { pidfd, scratch }), census })
+    }
+
+    /// Its process id; 0 once it was handed over to be reaped.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.inner.as_ref().map_or(0, |inner| inner.pidfd.pid())
+    }
+
+    /// Its scratch directory.
+    #[must_use]
+    pub fn scratch(&self) -> Option<&std::path::Path> {
+        self.inner.as_ref().map(|inner| inner.scratch.path())
+    }
+
+    /// Sends SIGKILL. The child is reaped when `self` is dropped.
+    pub fn kill(&self) {
+        self.signal(libc::SIGKILL);
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: i32) {
+        if let Some(inner) = &self.inner
+            && let Err(error) = inner.pidfd.signal(signal)
+            && error.raw_os_error() != Some(libc::ESRCH)
+        {
+            tracing::error!(pid = inner.pidfd.pid(), %error, signal, "a child could not be signalled");
+        }
+    }
+
+    /// Waits for the end of a child that is ending by itself, for at most
+    /// `patience`, then kills it.
+    pub async fn ended(mut self, patience: Duration) -> Option<Reaped> {
+        let inner = self.inner.take()?;
+        let census = Arc::clone(&self.census);
+        let task = tokio::spawn(async move { reap(inner, patience, &census).await });
+        task.await.ok().flatten()
+    }
+
+    /// Lets a finished child go: after [`LINGER`], beside everything else.
+    pub fn release(mut self, then: impl FnOnce() + Send + 'static) {
+        let Some(inner) = self.inner.take() else { return };
+        let census = Arc::clone(&self.census);
+        tokio::spawn(async move {
+            tokio::time::sleep(LINGER).await;
+            then();
+            kill_inner(&inner);
+            reap(inner, Duration::ZERO, &census).await;
+        });
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let Some(inner) = self.inner.take() else { return };
+        kill_inner(&inner);
+        let census = Arc::clone(&self.census);
+        match tokio::runtime::Handle::try_current() {
+            Ok(handle) => {
+                handle.spawn(async move { reap(inner, Duration::ZERO, &census).await });
+            }
+            Err(_) => {
+                // The runtime is gone: the process is ending, wait in place.
+                let _ = inner.pidfd.wait();
+                drop(inner);
+                leave(&census);
+            }
+        }
+    }
+}
+
+fn kill_inner(inner: &Inner) {
+    if let Err(error) = inner.pidfd.kill()
+        && error.raw_os_error() != Some(libc::ESRCH)
+    {
+        tracing::error!(pid = inner.pidfd.pid(), %error, "a child could not be killed");
+    }
+}
+
+async fn reap(inner: Inner, patience: Duration, census: &Census) -> Option<Reaped> {
+    let Inner { pidfd, scratch } = inner;
+    let pid = pidfd.pid();
+    let reaped = match crate::readiness::watch(pidfd) {
+        Ok(pidfd) => {
+            if tokio::time::timeout(patience, pidfd.readable()).await.is_err() {
+                // Only a child that has not ended by itself is left here.
+                let _ = pidfd.get_ref().kill();
+                let _ = pidfd.readable().await;
+            }
+            pidfd.get_ref().wait()
+        }
+        Err(error) => Err(error),
+    };
+    drop(scratch);
+    leave(census);
+    reaped.inspect_err(|error| tracing::error!(pid, %error, "a child could not be reaped")).ok()
+}
+
+fn leave(census: &Census) {
+    census.alive.fetch_sub(1, Ordering::AcqRel);
+    census.changed.notify_waiters();
+}
+
+/// The signal that ended a child, if one did.
+#[must_use]
+pub fn signal_of(exit: Exit) -> Option<i32> {
+    match exit {
+        Exit::Signal(signal) => Some(signal),
+        Exit::Code(_) => None,
+    }
+}

@@ -1,0 +1,282 @@
+//! Scratch directories: one per child, made before the fork, gone after it.
+//!
+//! All of one plugin process lie under one root, `qntx-python-<uid>/<pid>-<n>`,
+//! which holds a locked file for as long as the process lives. A root whose
+//! lock is free belongs to a crashed process; the next start removes it.
+//!
+//! **Invariant:** no symlink in a scratch directory is ever followed, and
+//! nothing outside the root is ever removed.
+
+use crate::error::Fault;
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const LOCK: &str = "lock";
+
+/// The directory all scratch directories of this process are made in.
+#[derive(Debug)]
+pub struct ScratchRoot {
+    path: PathBuf,
+    next: AtomicU64,
+    _lock: File,
+}
+
+/// One child's directory; removed with [`Scratch::remove`] or on drop.
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+    // Keeps the root, and with it the lock, for as long as a directory lives.
+    _root: Arc<ScratchRoot>,
+}
+
+/// What a scratch directory holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Allocated bytes: holes of sparse files do not count.
+    pub bytes: u64,
+    /// Files, directories and everything else.
+    pub entries: u64,
+}
+
+impl ScratchRoot {
+    /// Makes this process's root under `parent` (default: the system's
+    /// temporary directory) and removes the roots of crashed processes.
+    pub fn open(parent: Option<&Path>) -> Result<Arc<Self>, Fault> {
+        let base = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
+        let uid = rustix::process::geteuid().as_raw();
+        let shared = base.join(format!("qntx-python-{uid}"));
+        make_private(&shared).map_err(|source| Fault::System {
+            what: "the directory for scratch directories can't be made (--scratch-dir names another place)",
+            source,
+        })?;
+        sweep(&shared);
+        let pid = std::process::id();
+        for attempt in 0..1000u32 {
+            let path = shared.join(format!("{pid}-{attempt}"));
+            match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                Err(source) => {
+                    return Err(Fault::System { what: "the scratch root can't be made", source });
+                }
+            }
+            let path = path.canonicalize().map_err(|source| Fault::System {
+                what: "the scratch root can't be resolved",
+                source,
+            })?;
+            let lock = lock(&path)
+                .map_err(|source| Fault::System { what: "the scratch root can't be locked", source })?;
+            return Ok(Arc::new(Self { path, next: AtomicU64::new(1), _lock: lock }));
+        }
+        Err(Fault::System {
+            what: "no free name for a scratch root",
+            source: std::io::ErrorKind::AlreadyExists.into(),
+        })
+    }
+
+    /// The root itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A new directory in it.
+    pub fn make(self: &Arc<Self>) -> Result<Scratch, Fault> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.path.join(number.to_string());
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|source| Fault::System { what: "no scratch directory can be made", source })?;
+        Ok(Scratch { path, _root: Arc::clone(self) })
+    }
+}
+
+impl Drop for ScratchRoot {
+    fn drop(&mut self) {
+        remove_tree(&self.path);
+    }
+}
+
+impl Scratch {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is in it now, counting at most `limit` entries. Blocking.
+    #[must_use]
+    pub fn contents(path: &Path, limit: u64) -> Contents {
+        let mut contents = Contents::default();
+        if let Ok(dir) = open_dir(rustix::fs::CWD, path.as_os_str().as_encoded_bytes()) {
+            measure(&dir, limit, 0, &mut contents);
+        }
+        contents
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Nearly always empty; a full one is removed beside the runtime's threads.
+        if std::fs::remove_dir(&self.path).is_ok() {
+            return;
+        }
+        let path = std::mem::take(&mut self.path);
+        match tokio::runtime::Handle::try_current() {
+            Ok(handle) => {
+                handle.spawn_blocking(move || remove_tree(&path));
+            }
+            Err(_) => remove_tree(&path),
+        }
+    }
+}
+
+fn make_private(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let metadata = std::fs::symlink_metadata(path)?;
+    let owner = std::os::unix::fs::MetadataExt::uid(&metadata);
+    if !metadata.is_dir() || owner != rustix::process::geteuid().as_raw() {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::PermissionDenied,
+            format!("{} is not a directory of this user", path.display()),
+        ));
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+}
+
+fn lock(root: &Path) -> std::io::Result<File> {
+    let file =
+        File::options().read(true).write(true).create(true).truncate(false).open(root.join(LOCK))?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(file)
+}
+
+/// Removes the roots whose process is gone.
+fn sweep(shared: &Path) {
+    let Ok(entries) = std::fs::read_dir(shared) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let path = entry.path();
+        let named = entry.file_name().to_str().is_some_and(|name| {
+            name.split_once('-').is_some_and(|(pid, _)| pid.parse::<u32>().is_ok())
+        });
+        if named && entry.file_type().is_ok_and(|kind| kind.is_dir()) && lock(&path).is_ok() {
+            tracing::info!(path = %path.display(), "removing what a crashed plugin left");
+            remove_tree(&path);
+        }
+    }
+}
+
+fn open_dir(at: impl std::os::fd::AsFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(at, name, flags, Mode::empty())
+}
+
+/// Deepest nesting that is walked; what is deeper is removed by its shallow end.
+const MAX_DEPTH: usize = 128;
+
+fn measure(dir: &OwnedFd, limit: u64, depth: usize, contents: &mut Contents) {
+    let Ok(entries) = Dir::read_from(dir) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        contents.entries += 1;
+        if contents.entries > limit {
+            return;
+        }
+        if let Ok(stat) = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            contents.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+                && depth < MAX_DEPTH
+                && let Ok(inner) = open_dir(dir, name.to_bytes())
+            {
+                measure(&inner, limit, depth + 1, contents);
+            }
+        }
+    }
+}
+
+/// Removes a tree whatever its modes; errors are logged, never followed.
+fn remove_tree(path: &Path) {
+    let Err(first) = std::fs::remove_dir_all(path) else { return };
+    if first.kind() == std::io::ErrorKind::NotFound {
+        return;
+    }
+    // A directory made with mode 0 can't be opened: open it up and try again.
+    open_up(path, 0);
+    if let Err(error) = std::fs::remove_dir_all(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "a scratch directory could not be removed");
+    }
+}
+
+fn open_up(path: &Path, depth: usize) {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else { return };
+    if !metadata.is_dir() || depth > MAX_DEPTH {
+        return;
+    }
+    if std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).is_err() {
+        return;
+    }
+    let Ok(entries) = std::fs::read_dir(path) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        open_up(&entry.path(), depth + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crashed_process_s_root_is_swept_and_a_live_one_is_not() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let live = ScratchRoot::open(Some(parent.path())).expect("a root");
+        let shared = live.path().parent().expect("a parent").to_path_buf();
+        let dead = shared.join("999999-0");
+        std::fs::create_dir(&dead).expect("a directory");
+        std::fs::write(dead.join("left"), b"x").expect("a file");
+        let second = ScratchRoot::open(Some(parent.path())).expect("a second root");
+        assert!(!dead.exists());
+        assert!(live.path().exists() && second.path().exists());
+        let path = live.path().to_path_buf();
+        drop(live);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn contents_count_allocated_bytes_and_never_follow_links() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let root = ScratchRoot::open(Some(parent.path())).expect("a root");
+        let scratch = root.make().expect("a scratch directory");
+        let sparse = File::create(scratch.path().join("sparse")).expect("a file");
+        sparse.set_len(1 << 40).expect("a hole");
+        std::fs::write(scratch.path().join("full"), vec![1u8; 100_000]).expect("a file");
+        std::os::unix::fs::symlink("/usr", scratch.path().join("link")).expect("a link");
+        let contents = Scratch::contents(scratch.path(), 1000);
+        assert_eq!(contents.entries, 3);
+        assert!((100_000..2_000_000).contains(&contents.bytes), "{contents:?}");
+    }
+
+    #[test]
+    fn a_directory_nobody_may_enter_is_removed_all_the_same() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let root = ScratchRoot::open(Some(parent.path())).expect("a root");
+        let scratch = root.make().expect("a scratch directory");
+        let closed = scratch.path().join("closed");
+        std::fs::create_dir(&closed).expect("a directory");
+        std::fs::write(closed.join("file"), b"x").expect("a file");
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).expect("a mode");
+        let path = scratch.path().to_path_buf();
+        drop(scratch);
+        assert!(!path.exists());
+    }
+}

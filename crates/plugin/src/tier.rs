@@ -1,0 +1,382 @@
+//! A tier: zygotes with one set of preloads, and the spares they forked ahead.
+//!
+//! **Invariant:** a request never waits for a fork while a spare is there, and
+//! a dead zygote is replaced under a new generation while requests wait.
+
+use crate::config::Config;
+use crate::error::Fault;
+use crate::reaper::Census;
+use crate::scratch::{Scratch, ScratchRoot};
+use crate::spare::{Draft, Ours, Spare};
+use crate::spawner::Spawner;
+use crate::zygote::{Zygote, start_frame};
+use proto::frame::{Fork, ZygoteReady, from_zygote};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+
+/// Pauses between attempts to start a zygote: first, and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
+/// Pause after the first lost spare; doubled for each further one in a row.
+const LOSS_PAUSE: Duration = Duration::from_millis(50);
+/// Longest a fork may take from request to warm.
+const FORK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Shared by all tiers.
+#[derive(Debug)]
+pub struct Nursery {
+    pub config: Arc<Config>,
+    pub spawner: Spawner,
+    pub scratch: Arc<ScratchRoot>,
+    pub census: Arc<Census>,
+    /// The last generation given out.
+    pub generations: AtomicU32,
+}
+
+/// One tier.
+#[derive(Debug)]
+pub struct Tier {
+    pub name: &'static str,
+    preload: Vec<String>,
+    nursery: Arc<Nursery>,
+    spares: Mutex<VecDeque<Spare>>,
+    /// A spare came, or the state changed.
+    arrived: Notify,
+    /// Somebody wants spares to be forked.
+    wanted: Notify,
+    waiting: AtomicUsize,
+    target: AtomicUsize,
+    state: watch::Sender<State>,
+    zygote_pid: AtomicU32,
+    /// Spares lost in a row.
+    losses: AtomicU32,
+}
+
+/// Whether children can be had.
+#[derive(Debug, Clone)]
+pub enum State {
+    /// The first zygote is coming up.
+    Starting,
+    Up { generation: u32, ready: Arc<ZygoteReady> },
+    /// The last attempt failed; another follows.
+    Down { reason: String, fatal: bool },
+    Stopped,
+}
+
+/// A fork under way.
+struct Pending {
+    scratch: Scratch,
+    ours: Ours,
+}
+
+impl Tier {
+    /// A tier whose zygotes import `preload`; starts nothing yet.
+    #[must_use]
+    pub fn new(
+        name: &'static str,
+        preload: Vec<String>,
+        target: usize,
+        nursery: Arc<Nursery>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            preload,
+            nursery,
+            spares: Mutex::new(VecDeque::new()),
+            arrived: Notify::new(),
+            wanted: Notify::new(),
+            waiting: AtomicUsize::new(0),
+            target: AtomicUsize::new(target.max(1)),
+            state: watch::Sender::new(State::Starting),
+            zygote_pid: AtomicU32::new(0),
+            losses: AtomicU32::new(0),
+        })
+    }
+
+    /// Keeps a zygote alive until [`Tier::stop`].
+    pub async fn keep(self: Arc<Self>) {
+        let mut pause = BACKOFF.0;
+        while !self.stopped() {
+            let began = Instant::now();
+            let reason = match self.launch().await {
+                Ok(zygote) => self.serve(zygote).await,
+                Err(reason) => reason,
+            };
+            if self.stopped() {
+                return;
+            }
+            tracing::warn!(tier = self.name, %reason, "the zygote is gone, starting another");
+            if began.elapsed() > BACKOFF.1 {
+                pause = BACKOFF.0;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(BACKOFF.1);
+        }
+    }
+
+    async fn launch(&self) -> Result<Zygote, String> {
+        let generation = self.nursery.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut start = start_frame(&self.nursery.config, &self.nursery.scratch);
+        start.generation = generation;
+        start.preload.clone_from(&self.preload);
+        let began = Instant::now();
+        match Zygote::launch(&self.nursery.spawner, start).await {
+            Ok(zygote) => {
+                let ready = Arc::new(zygote.ready.clone());
+                tracing::info!(
+                    tier = self.name,
+                    generation,
+                    pid = zygote.pid(),
+                    python = %ready.python_version,
+                    ms = began.elapsed().as_millis() as u64,
+                    "zygote up"
+                );
+                for fault in &ready.set_aside {
+                    tracing::warn!(module = %fault.module, reason = %fault.reason, "not preloaded");
+                }
+                self.zygote_pid.store(zygote.pid(), Ordering::Relaxed);
+                self.set(State::Up { generation, ready });
+                Ok(zygote)
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                self.set(State::Down { reason: reason.clone(), fatal: true });
+                Err(reason)
+            }
+        }
+    }
+
+    /// Forks on demand until the zygote ends; says how it ended.
+    async fn serve(self: &Arc<Self>, mut zygote: Zygote) -> String {
+        let generation = zygote.generation;
+        let mut pending: HashMap<u64, Pending> = HashMap::new();
+        let warming = Arc::new(AtomicUsize::new(0));
+        let mut stop = self.state.subscribe();
+        loop {
+            while let Some(child) = self.lacks(pending.len() + warming.load(Ordering::Relaxed)) {
+                if let Err(error) = self.ask(&zygote, child, &mut pending).await {
+                    tracing::error!(tier = self.name, %error, "no fork could be asked for");
+                    break;
+                }
+            }
+            tokio::select! {
+                answer = zygote.receive() => match answer {
+                    Ok(from_zygote::Kind::Forked(forked)) => {
+                        if let Some(Pending { scratch, ours }) = pending.remove(&forked.child) {
+                            self.raise(forked.pid, scratch, ours, generation, &warming);
+                        }
+                    }
+                    Ok(from_zygote::Kind::ForkFailed(failed)) => {
+                        pending.remove(&failed.child);
+                        tracing::error!(tier = self.name, reason = %failed.reason, "a fork failed");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                    Ok(from_zygote::Kind::Failed(failed)) => {
+                        return format!("{}: {}", failed.stage, failed.reason);
+                    }
+                    Ok(from_zygote::Kind::Ready(_)) => {}
+                    Err(error) => {
+                        let how = zygote.end();
+                        self.set(State::Starting);
+                        return format!("{error}{how}");
+                    }
+                },
+                () = self.wanted.notified() => {}
+                () = stopped(&mut stop) => return "stopped".to_owned(),
+            }
+        }
+    }
+
+    /// The number of a child to be forked, when spares are lacking.
+    fn lacks(&self, coming: usize) -> Option<u64> {
+        static CHILDREN: AtomicU64 = AtomicU64::new(1);
+        let have = self.spares().len() + coming;
+        let want = self.target.load(Ordering::Relaxed) + self.waiting.load(Ordering::Relaxed);
+        (have < want && !self.stopped()).then(|| CHILDREN.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn ask(
+        &self,
+        zygote: &Zygote,
+        child: u64,
+        pending: &mut HashMap<u64, Pending>,
+    ) -> Result<(), String> {
+        let Draft { scratch, theirs, ours } =
+            Draft::new(&self.nursery.scratch).map_err(|error| error.to_string())?;
+        let fork = Fork { child, scratch: scratch.path().to_string_lossy().into_owned() };
+        zygote.fork(fork, &theirs).await.map_err(|error| error.to_string())?;
+        pending.insert(child, Pending { scratch, ours });
+        Ok(())
+    }
+
+    fn raise(
+        self: &Arc<Self>,
+        pid: i32,
+        scratch: Scratch,
+        ours: Ours,
+        generation: u32,
+        warming: &Arc<AtomicUsize>,
+    ) {
+        warming.fetch_add(1, Ordering::Relaxed);
+        let (tier, warming) = (Arc::clone(self), Arc::clone(warming));
+        let census = Arc::clone(&self.nursery.census);
+        tokio::spawn(async move {
+            let warm = Spare::warm(pid, scratch, ours, generation, census);
+            match tokio::time::timeout(FORK_PATIENCE, warm).await {
+                Ok(Ok(spare)) => {
+                    tier.losses.store(0, Ordering::Relaxed);
+                    tier.spares().push_back(spare);
+                    warming.fetch_sub(1, Ordering::Relaxed);
+                    tier.arrived.notify_one();
+                    return;
+                }
+                Ok(Err(reason)) => {
+                    tracing::error!(tier = tier.name, pid, %reason, "a spare was lost");
+                }
+                Err(_) => {
+                    tracing::error!(tier = tier.name, pid, "a spare did not get warm in time");
+                }
+            }
+            // Counted as coming until the pause is over, so that no storm of forks follows.
+            let losses = tier.losses.fetch_add(1, Ordering::Relaxed).min(6);
+            tokio::time::sleep(LOSS_PAUSE * (1 << losses)).await;
+            warming.fetch_sub(1, Ordering::Relaxed);
+            tier.wanted.notify_one();
+        });
+    }
+
+    /// A spare: at once when there is one, else as soon as one is forked.
+    pub async fn take(&self, patience: Duration) -> Result<Spare, Fault> {
+        if let Some(spare) = self.pop() {
+            return Ok(spare);
+        }
+        let began = Instant::now();
+        let _waiting = Waiting::join(&self.waiting);
+        self.wanted.notify_one();
+        let mut state = self.state.subscribe();
+        let wait = async {
+            loop {
+                let arrived = self.arrived.notified();
+                if let Some(spare) = self.pop() {
+                    return Ok(spare);
+                }
+                match &*state.borrow_and_update() {
+                    State::Stopped => {
+                        return Err(Fault::NoInterpreter { reason: "shutting down".to_owned() });
+                    }
+                    State::Down { reason, fatal: true } => {
+                        return Err(Fault::NoInterpreter { reason: reason.clone() });
+                    }
+                    State::Starting | State::Up { .. } | State::Down { .. } => {}
+                }
+                tokio::select! {
+                    () = arrived => {}
+                    _ = state.changed() => {}
+                }
+            }
+        };
+        match tokio::time::timeout(patience, wait).await {
+            Ok(spare) => spare,
+            Err(_) => {
+                Err(Fault::NoChild { waited: began.elapsed(), reason: self.reason() })
+            }
+        }
+    }
+
+    fn pop(&self) -> Option<Spare> {
+        let mut spares = self.spares();
+        let spare = spares.pop_front();
+        let low = spares.len() <= 1;
+        drop(spares);
+        if low {
+            self.wanted.notify_one();
+        }
+        spare
+    }
+
+    /// A slot became free: time to fork ahead again.
+    pub fn refill(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Ends the zygote and the spares.
+    pub fn stop(&self) {
+        self.set(State::Stopped);
+        self.spares().clear();
+        self.arrived.notify_waiters();
+    }
+
+    /// The state now.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Tells of changes of state.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Spares that are ready.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.spares().len()
+    }
+
+    /// Process id of the zygote in charge; 0 = none.
+    #[must_use]
+    pub fn zygote_pid(&self) -> u32 {
+        self.zygote_pid.load(Ordering::Relaxed)
+    }
+
+    fn reason(&self) -> String {
+        match self.state() {
+            State::Starting => "the interpreter is still starting".to_owned(),
+            State::Up { .. } => "no child was forked in time".to_owned(),
+            State::Down { reason, .. } => reason,
+            State::Stopped => "shutting down".to_owned(),
+        }
+    }
+
+    fn set(&self, state: State) {
+        self.state.send_if_modified(|now| {
+            let stopped = matches!(now, State::Stopped);
+            if !stopped {
+                *now = state;
+            }
+            !stopped
+        });
+    }
+
+    fn stopped(&self) -> bool {
+        matches!(*self.state.borrow(), State::Stopped)
+    }
+
+    fn spares(&self) -> MutexGuard<'_, VecDeque<Spare>> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn stopped(state: &mut watch::Receiver<State>) {
+    // An error means that the tier itself is gone, which is as good.
+    drop(state.wait_for(|state| matches!(state, State::Stopped)).await);
+}
+
+/// Counts one caller that waits for a spare.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn join(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

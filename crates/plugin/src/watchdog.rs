@@ -1,0 +1,156 @@
+//! What the supervisor itself sees of a running child: memory, threads, CPU
+//! time, scratch. Sets the kernel's limits at hand-over and looks after the
+//! rest on a tick.
+//!
+//! **Invariant:** readings come from the kernel (`/proc`, the process's CPU
+//! clock), never from the child.
+
+use crate::error::Fault;
+use crate::reaper::Process;
+use crate::scratch::Scratch;
+use crate::spare::Spare;
+use proto::Limits;
+use sandbox::rlimit::ChildRlimits;
+use std::time::Duration;
+
+/// Between looks at a run that goes on.
+pub const TICK: Duration = Duration::from_millis(50);
+/// Descriptors a child may have open (bounds pipes and sockets too).
+const OPEN_FILES: u64 = 256;
+/// Scratch is walked on every n-th tick.
+const SCRATCH_EVERY: u32 = 4;
+
+/// A limit that was crossed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    Memory,
+    Threads,
+    Scratch,
+    Cpu,
+}
+
+/// Watches one run.
+#[derive(Debug)]
+pub struct Watchdog {
+    limits: Limits,
+    cpu_limit: Duration,
+    cpu_before: Duration,
+    baseline_data: u64,
+    baseline_resident: u64,
+    peak_resident: u64,
+    ticks: u32,
+}
+
+impl Watchdog {
+    /// Sets the limits of the run on the waiting child.
+    pub fn start(spare: &Spare, limits: &Limits, cores: u32) -> Result<Self, Fault> {
+        let pid = spare.process.pid();
+        let system = |what| move |source| Fault::System { what, source };
+        let cpu_limit = limits.cpu_time(cores);
+        let cpu_before = sandbox::process::cpu_time(pid).unwrap_or_default();
+        let rlimits = ChildRlimits {
+            data_bytes: Some(spare.baseline.saturating_add(limits.memory_bytes)),
+            // Whole seconds, rounded up; the tick is exact.
+            cpu_secs: Some((cpu_before + cpu_limit).as_secs().saturating_add(1)),
+            fsize_bytes: Some(limits.scratch_bytes),
+            nofile: Some(OPEN_FILES),
+            nproc: None,
+        };
+        rlimits.apply_to(pid).map_err(system("the child's limits can't be set"))?;
+        Ok(Self {
+            limits: limits.clone(),
+            cpu_limit,
+            cpu_before,
+            baseline_data: spare.baseline,
+            baseline_resident: spare.baseline_resident,
+            peak_resident: 0,
+            ticks: 0,
+        })
+    }
+
+    /// Looks at the child once.
+    pub async fn look(&mut self, process: &Process) -> Option<Excess> {
+        let pid = process.pid();
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.cpu_used(process) > self.cpu_limit {
+            return Some(Excess::Cpu);
+        }
+        if let Ok(memory) = sandbox::rlimit::memory_of(pid) {
+            self.peak_resident = self.peak_resident.max(memory.resident);
+            let grown = memory.resident.saturating_sub(self.baseline_resident);
+            if grown > self.limits.memory_bytes {
+                return Some(Excess::Memory);
+            }
+        }
+        if threads_of(pid).is_some_and(|threads| threads > self.limits.threads) {
+            return Some(Excess::Threads);
+        }
+        if self.ticks.is_multiple_of(SCRATCH_EVERY)
+            && let Some(path) = process.scratch().map(std::path::Path::to_path_buf)
+        {
+            let most = self.limits.scratch_files;
+            let walk = tokio::task::spawn_blocking(move || Scratch::contents(&path, most));
+            if let Ok(contents) = walk.await
+                && (contents.bytes > self.limits.scratch_bytes || contents.entries > most)
+            {
+                return Some(Excess::Scratch);
+            }
+        }
+        None
+    }
+
+    /// CPU time of the run so far.
+    #[must_use]
+    pub fn cpu_used(&self, process: &Process) -> Duration {
+        sandbox::process::cpu_time(process.pid()).map_or(Duration::ZERO, |now| self.since_start(now))
+    }
+
+    /// `total`, without what the child used before its job.
+    #[must_use]
+    pub fn since_start(&self, total: Duration) -> Duration {
+        total.saturating_sub(self.cpu_before)
+    }
+
+    /// Whether `cpu` is (nearly) all the CPU time allowed.
+    #[must_use]
+    pub fn cpu_spent(&self, cpu: Duration) -> bool {
+        cpu + Duration::from_millis(100) >= self.cpu_limit
+    }
+
+    /// Whether the child stands, or stood, at 90 % of its memory limit.
+    #[must_use]
+    pub fn near_memory_limit(&self, process: &Process) -> bool {
+        let near = self.limits.memory_bytes / 10 * 9;
+        let peak = peak_of(process.pid()).unwrap_or(0);
+        let data = sandbox::rlimit::memory_of(process.pid()).map_or(0, |memory| memory.data);
+        peak.saturating_sub(self.baseline_resident) >= near
+            || data.saturating_sub(self.baseline_data) >= near
+    }
+
+    /// Whether a peak of resident memory is 90 % of the limit.
+    #[must_use]
+    pub fn peak_near_limit(&self, peak: u64) -> bool {
+        peak.saturating_sub(self.baseline_resident) >= self.limits.memory_bytes / 10 * 9
+    }
+
+    /// Largest resident memory seen on a tick.
+    #[must_use]
+    pub fn peak_resident(&self) -> u64 {
+        self.peak_resident
+    }
+}
+
+fn status_field(pid: i32, field: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.trim_start_matches(':').split_whitespace().next()?.parse().ok()
+}
+
+fn threads_of(pid: i32) -> Option<u32> {
+    status_field(pid, "Threads").and_then(|threads| u32::try_from(threads).ok())
+}
+
+/// Peak resident memory in bytes (`VmHWM` of proc_pid_status(5)).
+fn peak_of(pid: i32) -> Option<u64> {
+    status_field(pid, "VmHWM").map(|kib| kib.saturating_mul(1024))
+}

@@ -1,0 +1,320 @@
+//! A child: from the fork to its end. One execution, or one session.
+//!
+//! **Invariant:** user code runs only after the seal was applied, and on the
+//! process's only thread; the child ends with its channel.
+
+use crate::channel::{Channel, ChannelError};
+use crate::execute::{self, End, Tools};
+use crate::link::{self, Link};
+use crate::{convert, errors, ffi, qntx, variables};
+use proto::codec::{MAX_FROM_CHILD, MAX_TO_CHILD};
+use proto::frame::{
+    Done, Exited, Job, Raised, Sealed, ToChild, Variable, Warm, done, from_child, job, to_child,
+};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use sandbox::process::SingleThreaded;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What a child takes over from its zygote.
+#[derive(Debug)]
+pub struct Inheritance {
+    pub tools: Tools,
+    pub qntx: &'static qntx::Module,
+    /// `None`: `--dangerously-no-sandbox`.
+    pub seal: Option<sandbox::ChildSeal>,
+    pub generation: u32,
+    pub supervisor: i32,
+    pub weakened: Vec<String>,
+}
+
+/// The descriptors and the directory of one child.
+#[derive(Debug)]
+pub struct Belongings {
+    pub channel: OwnedFd,
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+    pub scratch: PathBuf,
+}
+
+/// Why a child could not become a spare: written to its stderr, which the
+/// supervisor reads, before it exits.
+#[derive(Debug, thiserror::Error)]
+enum ChildError {
+    #[error(transparent)]
+    Seal(#[from] sandbox::SealError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Python(#[from] PyErr),
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+}
+
+/// Exit code of a child that could not be set up.
+pub const SETUP_FAILED: i32 = 71;
+
+/// Most bytes of a module's declarations as JSON.
+const MAX_DECLARATIONS: usize = 1 << 20;
+
+/// The child's life. `proof` comes from the fork itself.
+pub fn child_main(
+    py: Python<'_>,
+    inheritance: &Inheritance,
+    belongings: Belongings,
+    proof: SingleThreaded,
+) -> ! {
+    match prepare(py, inheritance, belongings, proof) {
+        Ok(globals) => serve(py, inheritance, &globals),
+        Err(error) => {
+            // Read by the supervisor when a spare ends before it is warm.
+            let _ = rustix::io::write(rustix::stdio::stderr(), error.to_string().as_bytes());
+            ffi::exit_now(SETUP_FAILED)
+        }
+    }
+}
+
+fn prepare<'py>(
+    py: Python<'py>,
+    inheritance: &Inheritance,
+    belongings: Belongings,
+    proof: SingleThreaded,
+) -> Result<Bound<'py, PyDict>, ChildError> {
+    let Belongings { channel, stdout, stderr, scratch } = belongings;
+    rustix::stdio::dup2_stderr(&stderr).map_err(std::io::Error::from)?;
+    ffi::after_fork_child(py);
+    if inheritance.seal.is_some() {
+        sandbox::harden::die_with_parent(inheritance.supervisor)?;
+    }
+    rustix::thread::set_name(c"qntx:child").map_err(std::io::Error::from)?;
+    // Output of the warm-up still goes to /dev/null.
+    warm_up(py, inheritance)?;
+    rustix::stdio::dup2_stdout(&stdout).map_err(std::io::Error::from)?;
+    drop((stdout, stderr));
+    std::env::set_current_dir(&scratch)?;
+    settle(py, inheritance, &scratch)?;
+    let globals = fresh_globals(py, inheritance)?;
+    let enforced = match &inheritance.seal {
+        Some(seal) => {
+            // Its target is set with each job; the filter refuses to install it later.
+            sandbox::report::install_sigsys_reporter(channel.as_raw_fd(), &[])?;
+            Some(seal.apply(&scratch, proof)?)
+        }
+        None => None,
+    };
+    // The seal needs descriptors of the zygote's; from here on there is but the channel.
+    sandbox::fds::close_all_except(&[0, 1, 2, channel.as_raw_fd()])?;
+    let sealed = enforced.map_or_else(
+        || Sealed { weakened: inheritance.weakened.clone(), ..Sealed::default() },
+        |enforced| crate::zygote::sealed(&enforced),
+    );
+    let mut link =
+        Link::new(Channel::new(channel, MAX_FROM_CHILD, MAX_TO_CHILD), inheritance.generation);
+    link.send(from_child::Kind::Warm(Warm { sealed: Some(sealed) }))?;
+    link::install(link);
+    Ok(globals)
+}
+
+/// Runs a small program once, so that the request finds its pages in place.
+fn warm_up(py: Python<'_>, inheritance: &Inheritance) -> PyResult<()> {
+    let job = Job {
+        source: b"x = [1, 2.5, 'three']\nprint('warm', x)\n{'x': x}".to_vec(),
+        max_result_bytes: 4096,
+        max_result_depth: 10,
+        ..Job::default()
+    };
+    let globals = fresh_globals(py, inheritance)?;
+    if let End::Value(value) =
+        execute::run(py, &inheritance.tools, inheritance.qntx, &job, &globals)
+    {
+        let _ = convert::to_json(value.bind(py), &rules(&job));
+    }
+    Ok(())
+}
+
+/// What is this child's own: environment, random state, a place for modules.
+fn settle(py: Python<'_>, inheritance: &Inheritance, scratch: &Path) -> PyResult<()> {
+    let _ = inheritance;
+    let scratch = scratch.to_string_lossy();
+    let environ = py.import("os")?.getattr("environ")?;
+    for name in ["HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME"] {
+        environ.set_item(name, &scratch)?;
+    }
+    let sys = py.import("sys")?;
+    sys.getattr("path")?.cast_into::<PyList>()?.append(&scratch)?;
+    let modules = sys.getattr("modules")?.cast_into::<PyDict>()?;
+    if let Some(random) = modules.get_item("random")? {
+        random.call_method0("seed")?;
+    }
+    if let Some(numpy) = modules.get_item("numpy.random")? {
+        numpy.call_method0("seed")?;
+    }
+    if let Some(tempfile) = modules.get_item("tempfile")? {
+        tempfile.setattr("tempdir", py.None())?;
+        tempfile.setattr("_name_sequence", py.None())?;
+    }
+    if let Some(threading) = modules.get_item("threading")? {
+        threading.call_method0("main_thread")?.call_method0("_set_native_id")?;
+    }
+    Ok(())
+}
+
+fn fresh_globals<'py>(py: Python<'py>, inheritance: &Inheritance) -> PyResult<Bound<'py, PyDict>> {
+    let given = inheritance.qntx.begin(py, None, "", "")?;
+    inheritance.tools.new_main(py, &given)
+}
+
+fn serve(py: Python<'_>, inheritance: &Inheritance, globals: &Bound<'_, PyDict>) -> ! {
+    loop {
+        // Threads a session's program left running go on meanwhile.
+        let frame = py.detach(|| link::with(Link::receive));
+        let Some(Ok(ToChild { execution, kind: Some(to_child::Kind::Job(job)), .. })) = frame
+        else {
+            ffi::exit_now(0);
+        };
+        let done = begin(execution, &job, inheritance.seal.is_some())
+            .map_err(ChildError::from)
+            .and_then(|()| one_job(py, inheritance, &job, globals));
+        let sent = match done {
+            Ok(done) => py.detach(|| link::with(|link| link.send(from_child::Kind::Done(done)))),
+            Err(error) => {
+                let _ = rustix::io::write(rustix::stdio::stderr(), error.to_string().as_bytes());
+                ffi::exit_now(SETUP_FAILED)
+            }
+        };
+        match sent {
+            Some(Ok(())) => {}
+            Some(Err(ChannelError::Codec(error))) => {
+                let done = Done {
+                    end: Some(done::End::Raised(result_error(&error.to_string()))),
+                    ..Done::default()
+                };
+                if !matches!(
+                    link::with(|link| link.send(from_child::Kind::Done(done))),
+                    Some(Ok(()))
+                ) {
+                    ffi::exit_now(70);
+                }
+            }
+            Some(Err(ChannelError::Closed | ChannelError::Io(_))) | None => ffi::exit_now(70),
+        }
+    }
+}
+
+fn begin(execution: u64, job: &Job, sealed: bool) -> std::io::Result<()> {
+    let refusal = (job.kind() == job::Kind::Declare).then_some(
+        "the module is only being read for its declarations; make host calls inside a function",
+    );
+    let prefix = link::with(|link| {
+        link.begin(execution, refusal);
+        (link.raw_fd(), link.trapped_prefix())
+    });
+    if let Some((fd, prefix)) = prefix
+        && sealed
+    {
+        sandbox::report::retarget_sigsys_report(fd, &prefix)?;
+    }
+    if !job.stdin.is_empty() {
+        let file =
+            std::fs::File::options().read(true).write(true).create_new(true).open(".stdin")?;
+        std::fs::remove_file(".stdin")?;
+        std::io::Write::write_all(&mut &file, &job.stdin)?;
+        std::io::Seek::rewind(&mut &file)?;
+        rustix::stdio::dup2_stdin(&file)?;
+    }
+    Ok(())
+}
+
+fn one_job(
+    py: Python<'_>,
+    inheritance: &Inheritance,
+    job: &Job,
+    globals: &Bound<'_, PyDict>,
+) -> Result<Done, ChildError> {
+    let tools = &inheritance.tools;
+    let began = Instant::now();
+    let qntx = inheritance.qntx;
+    let given = qntx.begin(py, Some(&job.upstream), &job.handler, &job.glyph_id)?;
+    globals.update(given.as_mapping())?;
+    let end = execute::run(py, tools, qntx, job, globals);
+    let mut done = Done::default();
+    match end {
+        End::Value(value) => {
+            if job.kind() == job::Kind::Declare {
+                done.declarations = qntx.declarations(py, MAX_DECLARATIONS)?;
+            } else if !value.is_none(py) {
+                match convert::to_json(value.bind(py), &rules(job)) {
+                    Ok(json) => done.result = Some(json),
+                    Err(error) => {
+                        done.end = Some(done::End::Raised(result_error(&error.to_string())));
+                    }
+                }
+            }
+        }
+        End::Raised(error) => done.end = Some(ended(py, &error, job)),
+    }
+    if job.capture_variables {
+        done.variables = variables::capture_variables(globals, &given)
+            .into_iter()
+            .map(|(name, repr)| Variable { name, repr })
+            .collect();
+    }
+    if job.session {
+        execute::flush(py, tools);
+    } else {
+        if execute::has_loose_ends(py, tools) {
+            execute::flush(py, tools);
+            let claimed = Done { closing: true, ..done.clone() };
+            py.detach(|| link::with(|link| link.send(from_child::Kind::Done(claimed))))
+                .transpose()?;
+        }
+        execute::shut_down(py, tools);
+    }
+    done.run_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    done.max_rss_bytes = max_rss_bytes();
+    Ok(done)
+}
+
+fn ended(py: Python<'_>, error: &PyErr, job: &Job) -> done::End {
+    if execute::is_exit(py, error)
+        && let Some((code, message)) = errors::exit_code(py, error)
+    {
+        if let Some(message) = &message {
+            // As python prints the argument of sys.exit("…").
+            let line = format!("{message}\n");
+            let _ = py
+                .import(intern!(py, "sys"))
+                .and_then(|sys| sys.getattr(intern!(py, "stderr")))
+                .and_then(|stderr| stderr.call_method1(intern!(py, "write"), (line,)));
+        }
+        return done::End::Exited(Exited { code, message: message.unwrap_or_default() });
+    }
+    done::End::Raised(errors::raised(py, error, execute::filename(job)))
+}
+
+fn result_error(reason: &str) -> Raised {
+    Raised {
+        r#type: "qntx.ResultError".to_owned(),
+        message: reason.to_owned(),
+        traceback: format!("qntx.ResultError: {reason}\n"),
+        line: 0,
+        memory_error: false,
+    }
+}
+
+fn rules(job: &Job) -> convert::Rules<'static> {
+    convert::Rules {
+        max_bytes: usize::try_from(job.max_result_bytes).unwrap_or(usize::MAX),
+        max_depth: job.max_result_depth as usize,
+        mode: convert::Mode::Result,
+        root: "result",
+    }
+}
+
+/// `ru_maxrss` of getrusage(2), which counts in KiB.
+fn max_rss_bytes() -> u64 {
+    ffi::max_rss_kib().saturating_mul(1024)
+}

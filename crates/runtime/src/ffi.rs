@@ -1,0 +1,204 @@
+//! The raw CPython and libc calls of the interpreter side.
+//!
+//! **Invariant:** the only file of this crate with `unsafe`; everything it
+//! exports is safe to call as documented.
+#![expect(unsafe_code, reason = "CPython's initialisation and fork API is C")]
+
+use pyo3::ffi;
+use pyo3::{Py, PyAny, Python};
+use std::ffi::{CStr, CString};
+use std::path::PathBuf;
+
+/// Why CPython did not start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("CPython did not start: {function}: {reason}")]
+pub struct InitError {
+    pub function: String,
+    pub reason: String,
+}
+
+/// How CPython is to be started. No environment variable, no command line, no
+/// site, no user directory has a say (PEP 587, isolated configuration).
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// `sys.prefix`; its `lib/pythonX.Y` is the standard library.
+    pub home: Option<PathBuf>,
+    /// `sys.executable`: told to programs, never run by us.
+    pub executable: Option<PathBuf>,
+}
+
+/// Starts CPython on the calling thread, which stays attached to it.
+///
+/// Must be called once per process, before any other use of pyo3.
+pub fn initialize(start: &Start) -> Result<(), InitError> {
+    let mut pre = std::mem::MaybeUninit::<ffi::PyPreConfig>::uninit();
+    // SAFETY: PyPreConfig_InitIsolatedConfig writes every field of the struct it is given.
+    let mut pre = unsafe {
+        ffi::PyPreConfig_InitIsolatedConfig(pre.as_mut_ptr());
+        pre.assume_init()
+    };
+    pre.utf8_mode = 1;
+    // SAFETY: `pre` was initialised above; pre-initialising twice is allowed and a no-op.
+    check(unsafe { ffi::Py_PreInitialize(&raw const pre) })?;
+
+    let mut config = std::mem::MaybeUninit::<ffi::PyConfig>::uninit();
+    // SAFETY: PyConfig_InitIsolatedConfig writes every field of the struct it is given.
+    let mut config = unsafe {
+        ffi::PyConfig_InitIsolatedConfig(config.as_mut_ptr());
+        config.assume_init()
+    };
+    config.site_import = 0;
+    config.write_bytecode = 0;
+    config.parse_argv = 0;
+    config.install_signal_handlers = 1;
+    // What was printed before a kill has to be in the pipe already.
+    config.buffered_stdio = 0;
+    config.pathconfig_warnings = 0;
+    let result = set_strings(&mut config, start).and_then(|()| {
+        // SAFETY: `config` was initialised above and no interpreter runs in this process yet.
+        check(unsafe { ffi::Py_InitializeFromConfig(&raw const config) })
+    });
+    // SAFETY: `config` was initialised above; clearing releases the strings set on it.
+    unsafe { ffi::PyConfig_Clear(&raw mut config) };
+    result
+}
+
+fn set_strings(config: &mut ffi::PyConfig, start: &Start) -> Result<(), InitError> {
+    let config: *mut ffi::PyConfig = config;
+    // SAFETY: projections of a live PyConfig; no reference is made.
+    let (encoding, errors, home, executable, program) = unsafe {
+        (
+            &raw mut (*config).stdio_encoding,
+            &raw mut (*config).stdio_errors,
+            &raw mut (*config).home,
+            &raw mut (*config).executable,
+            &raw mut (*config).program_name,
+        )
+    };
+    set(config, encoding, "utf-8")?;
+    set(config, errors, "replace")?;
+    if let Some(path) = &start.home {
+        set(config, home, &path.to_string_lossy())?;
+    }
+    if let Some(path) = &start.executable {
+        set(config, executable, &path.to_string_lossy())?;
+        set(config, program, &path.to_string_lossy())?;
+    }
+    Ok(())
+}
+
+fn set(
+    config: *mut ffi::PyConfig,
+    field: *mut *mut libc::wchar_t,
+    value: &str,
+) -> Result<(), InitError> {
+    let text = CString::new(value).map_err(|_| InitError {
+        function: "PyConfig_SetBytesString".to_owned(),
+        reason: format!("`{value}` has a NUL byte"),
+    })?;
+    // SAFETY: `field` points into `*config`, which is initialised; `text` is NUL-terminated and
+    // copied by the callee.
+    check(unsafe { ffi::PyConfig_SetBytesString(config, field, text.as_ptr()) })
+}
+
+fn check(status: ffi::PyStatus) -> Result<(), InitError> {
+    // SAFETY: PyStatus is a plain value.
+    if unsafe { ffi::PyStatus_Exception(status) } == 0 {
+        return Ok(());
+    }
+    Err(InitError { function: text(status.func), reason: text(status.err_msg) })
+}
+
+fn text(pointer: *const std::ffi::c_char) -> String {
+    if pointer.is_null() {
+        return "unknown".to_owned();
+    }
+    // SAFETY: PyStatus' strings are NUL-terminated literals of libpython.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}
+
+/// The file libpython was loaded from, as the dynamic linker knows it.
+#[must_use]
+pub fn libpython_path() -> Option<PathBuf> {
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    let address = ffi::Py_InitializeFromConfig as *const libc::c_void;
+    // SAFETY: dladdr only looks the address up and fills `info`, which is zeroed before.
+    let info = unsafe {
+        if libc::dladdr(address, info.as_mut_ptr()) == 0 {
+            return None;
+        }
+        info.assume_init()
+    };
+    if info.dli_fname.is_null() {
+        return None;
+    }
+    // SAFETY: dladdr's file name is NUL-terminated and lives as long as the library is loaded.
+    let name = unsafe { CStr::from_ptr(info.dli_fname) };
+    Some(PathBuf::from(name.to_string_lossy().into_owned()))
+}
+
+/// `(major, minor)` of the libpython that is loaded; needs no interpreter.
+#[must_use]
+pub fn library_version() -> (u8, u8) {
+    // SAFETY: Py_GetVersion returns a static string and may be called before initialisation.
+    let version = text(unsafe { ffi::Py_GetVersion() });
+    let mut parts = version.split(['.', ' ']).map_while(|part| part.parse::<u8>().ok());
+    (parts.next().unwrap_or(3), parts.next().unwrap_or(0))
+}
+
+/// To be called before a fork, in the parent (CPython refuses to repair a
+/// child whose fork it was not told of).
+pub fn before_fork(_py: Python<'_>) {
+    // SAFETY: the caller is attached, as the token proves.
+    unsafe { ffi::PyOS_BeforeFork() }
+}
+
+/// To be called after a fork, in the parent.
+pub fn after_fork_parent(_py: Python<'_>) {
+    // SAFETY: the caller is attached, as the token proves, and called `before_fork`.
+    unsafe { ffi::PyOS_AfterFork_Parent() }
+}
+
+/// To be called after a fork, in the child.
+pub fn after_fork_child(_py: Python<'_>) {
+    // SAFETY: the caller is the forked thread, attached, and its parent called `before_fork`.
+    unsafe { ffi::PyOS_AfterFork_Child() }
+}
+
+/// Flushes C's stdio buffers: `puts` from an extension is lost on `_exit` otherwise.
+pub fn flush_c_stdio() {
+    // SAFETY: fflush(NULL) flushes every open output stream and takes no pointer.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
+}
+
+/// Ends the process at once, without any destructor or `atexit` of C.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit never returns and touches no memory of ours.
+    unsafe { libc::_exit(code) }
+}
+
+/// Runs a code object in `globals`; the value of an expression, None of a module.
+pub fn eval_code(
+    py: Python<'_>,
+    code: &Py<PyAny>,
+    globals: &pyo3::Bound<'_, pyo3::types::PyDict>,
+) -> pyo3::PyResult<Py<PyAny>> {
+    // SAFETY: both pointers are live for the call; the result is a new reference or NULL with an
+    // exception set, which is what `from_owned_ptr_or_err` takes.
+    unsafe {
+        let value = ffi::PyEval_EvalCode(code.as_ptr(), globals.as_ptr(), globals.as_ptr());
+        pyo3::Bound::from_owned_ptr_or_err(py, value).map(pyo3::Bound::unbind)
+    }
+}
+
+/// Peak resident memory of this process in KiB.
+#[must_use]
+pub fn max_rss_kib() -> u64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: getrusage fills the struct it is given, which is zeroed before.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    u64::try_from(usage.ru_maxrss).unwrap_or(0)
+}

@@ -1,0 +1,286 @@
+//! The zygote: starts CPython, seals itself, forks a child per request.
+//!
+//! Its control socket is its stdin when it starts: a `SOCK_SEQPACKET` pair end,
+//! one prost message per packet, three descriptors with each `Fork`.
+//!
+//! **Invariant:** one thread, no user code, no network, no secret. It ends with
+//! its control socket.
+
+use crate::child::{Belongings, Inheritance, child_main};
+use crate::execute::Tools;
+use crate::interpreter::{self, Interpreter};
+use crate::{ffi, natives};
+use prost::Message as _;
+use proto::codec::MAX_ZYGOTE;
+use proto::frame::{
+    Fork, ForkFailed, Forked, FromZygote, ModuleFault, Sealed, ToZygote, ZygoteFailed, ZygoteReady,
+    ZygoteStart, from_zygote, to_zygote,
+};
+use pyo3::prelude::*;
+use sandbox::process::{self, SingleThreaded};
+use sandbox::{ChildPolicy, ChildSeal, Enforced, LandlockLevel, ZygotePolicy};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+/// Exit code of a zygote that was started by hand.
+const BY_HAND: i32 = 122;
+
+/// Takes the zygote's role. Must be called before any thread exists.
+pub fn zygote_main() -> ! {
+    let Some(supervisor) = supervisor_pid() else { refuse() };
+    let Ok(control) = take_control() else { refuse() };
+    let mut zygote = Zygote { control, generation: 0, buffer: vec![0; MAX_ZYGOTE] };
+    match zygote.live(supervisor) {
+        Ok(()) => ffi::exit_now(0),
+        Err(error) => {
+            let failed = ZygoteFailed { stage: error.stage.to_owned(), reason: error.reason };
+            // Nobody is left to tell when the socket is gone too.
+            let _ = zygote.send(from_zygote::Kind::Failed(failed));
+            ffi::exit_now(1)
+        }
+    }
+}
+
+fn supervisor_pid() -> Option<i32> {
+    std::env::args().nth(2)?.parse().ok()
+}
+
+fn refuse() -> ! {
+    let message = "this role is started by the plugin itself, with its control socket as stdin; \
+                   run the plugin without this argument\n";
+    let _ = rustix::io::write(rustix::stdio::stderr(), message.as_bytes());
+    ffi::exit_now(BY_HAND)
+}
+
+/// Moves the control socket away from descriptor 0, which becomes /dev/null.
+fn take_control() -> std::io::Result<OwnedFd> {
+    let kind = rustix::net::sockopt::socket_type(rustix::stdio::stdin())?;
+    if kind != rustix::net::SocketType::SEQPACKET {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(control)
+}
+
+struct Zygote {
+    control: OwnedFd,
+    generation: u32,
+    buffer: Vec<u8>,
+}
+
+/// Why a zygote ends, and in which part of its life.
+struct Failure {
+    stage: &'static str,
+    reason: String,
+}
+
+fn at<E: std::error::Error>(stage: &'static str) -> impl Fn(E) -> Failure {
+    move |error| Failure { stage, reason: chain(&error) }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+impl Zygote {
+    fn live(&mut self, supervisor: i32) -> Result<(), Failure> {
+        rustix::thread::set_name(c"qntx:zygote").map_err(at("name"))?;
+        let Some((ToZygote { kind: Some(to_zygote::Kind::Start(start)) }, _)) =
+            self.receive().map_err(at("start"))?
+        else {
+            return Ok(());
+        };
+        self.generation = start.generation;
+        sandbox::fds::close_all_except(&[0, 1, 2, self.control.as_raw_fd()]).map_err(at("fds"))?;
+        if !start.unsandboxed {
+            sandbox::harden::harden_process(Some(supervisor)).map_err(at("harden"))?;
+        }
+        let interpreter = interpreter::start(&start.home).map_err(at("interpreter"))?;
+        Python::attach(|py| self.serve(py, &start, &interpreter, supervisor))
+    }
+
+    fn serve(
+        &mut self,
+        py: Python<'_>,
+        start: &ZygoteStart,
+        interpreter: &Interpreter,
+        supervisor: i32,
+    ) -> Result<(), Failure> {
+        let tools = Tools::new(py).map_err(at("interpreter"))?;
+        // Site directories and configured paths are looked at after the seal only.
+        let site_dirs: Vec<PathBuf> = interpreter::own_site_dirs(interpreter)
+            .into_iter()
+            .chain(start.site_dirs.iter().map(PathBuf::from))
+            .collect();
+        let read = readable(start, interpreter, &site_dirs);
+        let (enforced, seal) =
+            if start.unsandboxed { (None, None) } else { seal(start, &read).map(both)? };
+        interpreter::add_paths(py, &start.python_paths, &site_dirs).map_err(at("paths"))?;
+        let qntx = natives::install(py).map_err(at("qntx"))?;
+        crate::errors::prepare(py).map_err(at("errors"))?;
+        crate::convert::prepare(py).map_err(at("convert"))?;
+        let (preloaded, set_aside) =
+            interpreter::preload(py, &start.preload).map_err(at("preload"))?;
+        interpreter::freeze(py).map_err(at("freeze"))?;
+        let sealed = enforced.as_ref().map_or_else(unsandboxed, sealed);
+        let inheritance = Inheritance {
+            tools,
+            qntx,
+            seal,
+            generation: self.generation,
+            supervisor,
+            weakened: sealed.weakened.clone(),
+        };
+        let ready = ZygoteReady {
+            python_version: interpreter.version.clone(),
+            python_prefix: interpreter.prefix.to_string_lossy().into_owned(),
+            python_executable: interpreter.executable.to_string_lossy().into_owned(),
+            sealed: Some(sealed),
+            set_aside: set_aside
+                .into_iter()
+                .map(|(module, reason)| ModuleFault { module, reason })
+                .collect(),
+            preloaded,
+        };
+        self.send(from_zygote::Kind::Ready(ready)).map_err(at("ready"))?;
+        while let Some((message, fds)) = self.receive().map_err(at("control"))? {
+            if let Some(to_zygote::Kind::Fork(fork)) = message.kind {
+                self.fork(py, &inheritance, fork, fds)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fork(
+        &mut self,
+        py: Python<'_>,
+        inheritance: &Inheritance,
+        fork: Fork,
+        fds: Vec<OwnedFd>,
+    ) -> Result<(), Failure> {
+        let child = fork.child;
+        let answer = match self.try_fork(py, inheritance, fork, fds) {
+            Ok(pid) => from_zygote::Kind::Forked(Forked { child, pid }),
+            Err(reason) => from_zygote::Kind::ForkFailed(ForkFailed { child, reason }),
+        };
+        self.send(answer).map_err(at("control"))
+    }
+
+    fn try_fork(
+        &mut self,
+        py: Python<'_>,
+        inheritance: &Inheritance,
+        fork: Fork,
+        fds: Vec<OwnedFd>,
+    ) -> Result<i32, String> {
+        let count = fds.len();
+        let [channel, stdout, stderr] = <[OwnedFd; 3]>::try_from(fds)
+            .map_err(|_| format!("{count} descriptors came with the request, not 3"))?;
+        let belongings =
+            Belongings { channel, stdout, stderr, scratch: PathBuf::from(fork.scratch) };
+        let proof = SingleThreaded::prove().map_err(|error| chain(&error))?;
+        ffi::before_fork(py);
+        match process::fork_as_sibling(proof) {
+            Ok(process::Fork::Child(proof)) => child_main(py, inheritance, belongings, proof),
+            Ok(process::Fork::Parent(pid)) => {
+                ffi::after_fork_parent(py);
+                Ok(pid)
+            }
+            Err(error) => {
+                ffi::after_fork_parent(py);
+                Err(error.to_string())
+            }
+        }
+    }
+
+    fn send(&self, kind: from_zygote::Kind) -> std::io::Result<()> {
+        let frame = FromZygote { generation: self.generation, kind: Some(kind) };
+        let none: [std::os::fd::BorrowedFd<'_>; 0] = [];
+        sandbox::fds::send_with_fds(self.control.as_fd(), &frame.encode_to_vec(), &none)?;
+        Ok(())
+    }
+
+    /// The next request; `None` when the supervisor is gone.
+    fn receive(&mut self) -> std::io::Result<Option<(ToZygote, Vec<OwnedFd>)>> {
+        let received = loop {
+            match sandbox::fds::recv_with_fds(self.control.as_fd(), &mut self.buffer) {
+                Ok(received) => break received,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        if received.len == 0 {
+            return Ok(None);
+        }
+        let bytes = self.buffer.get(..received.len).unwrap_or_default();
+        let message = ToZygote::decode(bytes).map_err(std::io::Error::other)?;
+        Ok(Some((message, received.fds)))
+    }
+}
+
+fn both((enforced, seal): (Enforced, ChildSeal)) -> (Option<Enforced>, Option<ChildSeal>) {
+    (Some(enforced), Some(seal))
+}
+
+fn readable(start: &ZygoteStart, interpreter: &Interpreter, site_dirs: &[PathBuf]) -> Vec<PathBuf> {
+    let mut read = sandbox::default_read_paths();
+    read.extend(interpreter.directories.iter().cloned());
+    read.extend(site_dirs.iter().cloned());
+    read.extend(start.read_paths.iter().map(PathBuf::from));
+    read.extend(start.python_paths.iter().map(PathBuf::from));
+    read
+}
+
+fn seal(start: &ZygoteStart, read: &[PathBuf]) -> Result<(Enforced, ChildSeal), Failure> {
+    let landlock_abi_cap = (start.landlock_abi_cap > 0).then_some(start.landlock_abi_cap);
+    let policy = ZygotePolicy {
+        read: read.to_vec(),
+        write_root: Some(PathBuf::from(&start.scratch_root)),
+        landlock_abi_cap,
+        allow_weak: start.allow_weak,
+    };
+    let proof = SingleThreaded::prove().map_err(at("seal"))?;
+    let enforced = sandbox::seal_zygote(&policy, proof).map_err(at("seal"))?;
+    let child = ChildPolicy { read: read.to_vec(), landlock_abi_cap, allow_weak: start.allow_weak };
+    let seal = ChildSeal::prepare(&child, &enforced).map_err(at("seal"))?;
+    Ok((enforced, seal))
+}
+
+/// What was enforced, as a frame.
+#[must_use]
+pub fn sealed(enforced: &Enforced) -> Sealed {
+    let landlock = match &enforced.landlock {
+        LandlockLevel::Full => "full".to_owned(),
+        LandlockLevel::Partial { missing } => format!("partial: no {}", missing.join(", no ")),
+        LandlockLevel::None => "none".to_owned(),
+    };
+    Sealed {
+        landlock_abi: enforced.landlock_abi,
+        landlock,
+        seccomp_filters: enforced.seccomp_filters,
+        no_new_privs: enforced.no_new_privs,
+        weakened: enforced.weakened.clone(),
+    }
+}
+
+fn unsandboxed() -> Sealed {
+    Sealed {
+        landlock: "none".to_owned(),
+        weakened: vec!["--dangerously-no-sandbox: executions are not confined at all".to_owned()],
+        ..Sealed::default()
+    }
+}
