@@ -47,6 +47,12 @@ const LIBC: [&str; 10] = [
     "linux-vdso",
 ];
 
+/// Stands in the bundle for the prefix its CPython was built for.
+const PREFIX: &str = "/python";
+
+/// Prefixes that tell nothing of a machine; in them lies more than CPython, too.
+const COMMON: [&str; 2] = ["/usr", "/usr/local"];
+
 /// What the interpreter is asked.
 const QUESTIONS: &str = "
 import os, sys, sysconfig
@@ -80,7 +86,9 @@ impl Bundle {
         let lib = target.join("lib");
         let home = lib.join(format!("python{short}"));
         copy_tree(Path::new(stdlib), &home)?;
-        forget_prefix(&home, prefix)?;
+        if !COMMON.contains(&prefix) {
+            forget_prefix(&home, prefix)?;
+        }
         let bin = target.join("bin");
         fs::create_dir_all(&bin)?;
         for name in ["python3".to_owned(), format!("python{short}")] {
@@ -100,9 +108,11 @@ impl Bundle {
         for file in elf_files(target)? {
             sh.read(sh.command("strip").arg("--strip-unneeded").arg(&file))?;
             let mut bytes = fs::read(&file)?;
-            if elf::forget_run_path(&mut bytes)? {
-                fs::write(&file, bytes)?;
+            elf::forget_run_path(&mut bytes)?;
+            if !COMMON.contains(&prefix) {
+                elf::rename(&mut bytes, prefix, PREFIX)?;
             }
+            fs::write(&file, bytes)?;
         }
         compile(sh, &home)?;
         Ok(Self { version: version.to_owned(), libraries: libraries.into_keys().collect() })
@@ -150,7 +160,7 @@ fn forget_prefix(home: &Path, prefix: &str) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.starts_with("_sysconfigdata") {
             let text = fs::read_to_string(&path)?;
-            fs::write(&path, text.replace(prefix, "/python"))?;
+            fs::write(&path, text.replace(prefix, PREFIX))?;
         }
     }
     Ok(())

@@ -39,6 +39,24 @@ pub(crate) fn forget_run_path(library: &mut [u8]) -> Result<bool> {
     Ok(forgotten)
 }
 
+/// Puts the path `to` wherever `from` is written, filled up with slashes, which paths do
+/// not mind, so that nothing moves.
+pub(crate) fn rename(bytes: &mut [u8], from: &str, to: &str) -> Result<()> {
+    ensure!(!from.is_empty() && to.len() <= from.len(), "{to} does not fit where {from} is");
+    let mut padded = to.as_bytes().to_vec();
+    padded.resize(from.len(), b'/');
+    let mut at = 0;
+    while at + from.len() <= bytes.len() {
+        if &bytes[at..at + from.len()] == from.as_bytes() {
+            bytes[at..at + from.len()].copy_from_slice(&padded);
+            at += from.len();
+        } else {
+            at += 1;
+        }
+    }
+    Ok(())
+}
+
 /// Whether this is a file of the kind the others understand.
 pub(crate) fn is_elf64(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x7fELF\x02\x01")
@@ -107,6 +125,14 @@ mod tests {
         let whole = library(&[1, DT_RUNPATH, DT_NULL]);
         assert!(forget_run_path(&mut whole[..0x50].to_vec()).is_err());
         assert!(forget_run_path(&mut b"#!/bin/sh".to_vec()).is_err());
+    }
+
+    #[test]
+    fn a_path_is_renamed_without_moving_anything() {
+        let mut bytes = b"a\0/home/me/py/lib\0/home/me/py\0".to_vec();
+        rename(&mut bytes, "/home/me/py", "/python").expect("fits");
+        assert_eq!(bytes, b"a\0/python/////lib\0/python////\0");
+        assert!(rename(&mut bytes, "/py", "/python").is_err());
     }
 
     #[test]
