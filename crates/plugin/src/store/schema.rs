@@ -11,19 +11,17 @@
 //! **Invariant:** a file is changed only after its application id and schema
 //! version were looked at; a foreign or newer one is left as it was.
 
+use super::BUSY;
 use super::error::StoreError;
 use rusqlite::{Connection, OpenFlags};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// "QNTX" in ASCII.
 const APPLICATION_ID: i32 = 0x514E_5458;
 /// Raised with every change of the tables below.
 const VERSION: i32 = 1;
-/// Longest wait for another process's lock.
-const BUSY: Duration = Duration::from_secs(2);
 
 /// `seq` is the order of insertion. `term` holds every value of the four
 /// lists, folded for comparison, with the order of answers in its key, so that
@@ -113,6 +111,13 @@ pub(super) fn open_reader(file: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// A commit that changes nothing.
+pub(super) fn touch(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    connection
+        .pragma_update(None, "user_version", VERSION)
+        .map_err(|error| StoreError::sort(path, error))
+}
+
 fn flags(access: OpenFlags) -> OpenFlags {
     access | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
@@ -172,8 +177,12 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     connection
         .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;")
         .map_err(sort)?;
-    // the writer checkpoints between groups; this is the backstop
+    // a thread of its own checkpoints; this is the backstop
     connection.pragma_update(None, "wal_autocheckpoint", 20_000).map_err(sort)?;
+    // a log that grew under load shrinks again when it begins anew
+    connection
+        .pragma_update_and_check(None, "journal_size_limit", 32 << 20, |_| Ok(()))
+        .map_err(sort)?;
     connection.set_prepared_statement_cache_capacity(32);
     if fresh {
         // IMMEDIATE and looked at again: two processes may start on one new file
