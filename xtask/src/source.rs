@@ -50,19 +50,34 @@ impl Source {
 
     /// The line numbers, from 1, on which `word` stands as a whole word in code.
     pub(crate) fn lines_with(&self, word: &str) -> Vec<usize> {
+        self.lines(|line| has_word(line, word, |_| true))
+    }
+
+    /// The line numbers on which a path begins at the crate `name`.
+    pub(crate) fn lines_with_path(&self, name: &str) -> Vec<usize> {
+        self.lines(|line| {
+            has_word(line, name, |after| after.starts_with("::"))
+                || has_word(line, &format!("use {name}"), |_| true)
+        })
+    }
+
+    fn lines(&self, wanted: impl Fn(&str) -> bool) -> Vec<usize> {
         let code = code(&self.text);
         let numbered = code.lines().enumerate();
-        numbered.filter(|(_, line)| has_word(line, word)).map(|(number, _)| number + 1).collect()
+        numbered.filter(|(_, line)| wanted(line)).map(|(number, _)| number + 1).collect()
     }
 }
 
-/// Whether `word` stands in `line` with nothing of an identifier, and no path, around it.
-fn has_word(line: &str, word: &str) -> bool {
+/// Whether `word` stands in `line` with no identifier around it and no path before it, and
+/// what follows is as wanted.
+fn has_word(line: &str, word: &str, follows: impl Fn(&str) -> bool) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(start, _)| {
         let before = line[..start].chars().next_back();
-        let after = line[start + word.len()..].chars().next();
-        !before.is_some_and(|c| part(c) || c == ':') && !after.is_some_and(part)
+        let after = &line[start + word.len()..];
+        !before.is_some_and(|c| part(c) || c == ':')
+            && !after.chars().next().is_some_and(part)
+            && follows(after)
     })
 }
 
@@ -190,5 +205,13 @@ mod tests {
     fn a_path_through_another_module_is_another_word() {
         assert!(lines("tokio::runtime::Handle::current()", "runtime").is_empty());
         assert_eq!(lines("runtime::main()", "runtime"), [1]);
+        let source = |text: &str| Source { path: PathBuf::from("x.rs"), text: text.to_owned() };
+        assert!(
+            source("fn runtime() -> tokio::runtime::Runtime").lines_with_path("runtime").is_empty()
+        );
+        assert_eq!(
+            source("if x == runtime::ARG {\nuse runtime;").lines_with_path("runtime"),
+            [1, 2]
+        );
     }
 }
