@@ -279,6 +279,9 @@ impl Supervisor {
         inner.cut.notify_waiters();
         inner.bare.stop();
         inner.common.stop();
-        let _ = tokio::time::timeout(Duration::from_millis(500), inner.census.empty()).await;
+        let reaped = tokio::time::timeout(Duration::from_millis(500), inner.census.empty()).await;
+        if reaped.is_err() {
+            tracing::warn!(alive = inner.census.alive(), "children were left to the kernel");
+        }
     }
 }

@@ -227,7 +227,7 @@ impl Tier {
             match tokio::time::timeout(FORK_PATIENCE, warm).await {
                 Ok(Ok(spare)) => {
                     tier.losses.store(0, Ordering::Relaxed);
-                    tier.spares().push_back(spare);
+                    tier.keep_spare(spare);
                     warming.fetch_sub(1, Ordering::Relaxed);
                     tier.arrived.notify_one();
                     return;
@@ -294,6 +294,14 @@ impl Tier {
             self.wanted.notify_one();
         }
         spare
+    }
+
+    fn keep_spare(&self, spare: Spare) {
+        let mut spares = self.spares();
+        // Looked at under the lock: `stop` clears after it said so.
+        if !self.stopped() {
+            spares.push_back(spare);
+        }
     }
 
     /// A slot became free: time to fork ahead again.
