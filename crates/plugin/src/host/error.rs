@@ -159,12 +159,15 @@ impl Call<'_> {
         let text = status.message();
         let name = self.service.name();
         if let Some(cause) = transport_cause(status) {
+            // the client's own timer, set from the same deadline
+            if cause.is::<tonic::TimeoutExpired>() {
+                return self.timeout();
+            }
             return self
                 .passing(self.service.gone(), format!("the {name} can't be reached: {cause}"));
         }
         match status.code() {
             Code::DeadlineExceeded => self.timeout(),
-            Code::Cancelled if text == "Timeout expired" => self.timeout(),
             Code::Unavailable | Code::Cancelled | Code::Aborted => {
                 self.passing(self.service.gone(), format!("the {name} is not available: {text}"))
             }
@@ -214,10 +217,10 @@ impl Call<'_> {
 }
 
 /// The innermost cause of a failure below gRPC; `None` for an answer of the service.
-fn transport_cause(status: &Status) -> Option<String> {
+fn transport_cause(status: &Status) -> Option<&(dyn std::error::Error + 'static)> {
     let mut cause = status.source()?;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    Some(cause.to_string())
+    Some(cause)
 }
