@@ -20,6 +20,7 @@ let
     "clippy.toml"
     "rustfmt.toml"
     "deny.toml"
+    "flake.lock"
     "LICENSE"
   ];
   kinds = [
