@@ -11,7 +11,7 @@ use clap::Args;
 use crate::check;
 use crate::flake;
 use crate::package::Package;
-use crate::python::Python;
+use crate::python::{self, Python};
 use crate::repro::Repro;
 use crate::shell::{Shell, which};
 use crate::tidy::Tidy;
@@ -48,7 +48,7 @@ impl Ci {
         }
         // The binary that was built twice is the one that is packed.
         let portable = Cell::new(None);
-        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 8] = [
+        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 9] = [
             ("format", &|| passed(check::format(sh))),
             ("lint", &|| passed(check::lint(sh))),
             ("tidy", &|| passed(Tidy {}.run(sh))),
@@ -60,7 +60,14 @@ impl Ci {
                 portable.set(Some(binary));
                 Ok(Done::Passed)
             }),
-            ("package", &|| passed(Package::of(portable.take()).run(sh))),
+            ("package", &|| {
+                let version = python::version(sh)?;
+                if !version.starts_with("3.13.") {
+                    return skipped(format!("CPython {version} here, and 3.13 is bundled"));
+                }
+                passed(Package::of(portable.take()).run(sh))
+            }),
+            ("other Pythons", &|| self.other_pythons(sh)),
         ];
         let mut rows = Vec::new();
         for (name, step) in steps {
@@ -87,6 +94,24 @@ impl Ci {
         Ok(())
     }
 
+    /// The interpreter side, against every other CPython found here.
+    fn other_pythons(&self, sh: &Shell) -> Result<Done> {
+        if !self.full {
+            return skipped("only with --full".to_owned());
+        }
+        let best = python::version(sh)?;
+        let target = sh.target()?.join("pythons");
+        for (minor, path) in python::every(sh)? {
+            if best.starts_with(&format!("{minor}.")) {
+                continue;
+            }
+            let mut command = sh.cargo(["test", "--package", "qntx-python-runtime"]);
+            command.env("PYO3_PYTHON", path).env("CARGO_TARGET_DIR", &target);
+            sh.run(&mut command).with_context(|| format!("with CPython {minor}"))?;
+        }
+        Ok(Done::Passed)
+    }
+
     /// The tests, by the command that the README gives.
     fn tests(&self, sh: &Shell) -> Result<()> {
         let readme = fs::read_to_string(sh.root().join("README.md")).context("no README.md")?;
@@ -103,15 +128,19 @@ impl Ci {
     }
 }
 
+/// A gap that must not be overlooked.
+fn skipped(reason: String) -> Result<Done> {
+    eprintln!("\n!!! NOT done: {reason}\n");
+    Ok(Done::Skipped(reason))
+}
+
 fn passed(result: Result<()>) -> Result<Done> {
     result.map(|()| Done::Passed)
 }
 
 fn flake_step(sh: &Shell) -> Result<Done> {
     if which("nix").is_none() {
-        let reason = "there is no nix here: the flake was NOT evaluated".to_owned();
-        eprintln!("\n!!! {reason}\n");
-        return Ok(Done::Skipped(reason));
+        return skipped("there is no nix here to evaluate the flake".to_owned());
     }
     passed(flake::Nix::default().run(sh))
 }

@@ -75,6 +75,29 @@ impl Python {
     }
 }
 
+/// The version of the interpreter a build takes, `3.13.0`.
+pub(crate) fn version(sh: &Shell) -> Result<String> {
+    let code = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
+    let said = sh.read(sh.command(finder(sh)).args(["-I", "-c", code]))?;
+    Ok(said.trim().to_owned())
+}
+
+/// Every interpreter that would do, one for each minor version.
+pub(crate) fn every(sh: &Shell) -> Result<Vec<(String, PathBuf)>> {
+    let report = sh.read(sh.command(finder(sh)).arg("--explain").env_remove("PYO3_PYTHON"))?;
+    let mut found: Vec<(String, PathBuf)> = Vec::new();
+    for line in report.lines() {
+        let Some((path, answer)) = line.trim().split_once(" (") else { continue };
+        let Some((_, version)) = answer.split_once("): CPython ") else { continue };
+        let version = version.split(',').next().unwrap_or_default();
+        let minor = version.rsplit_once('.').map_or(version, |(minor, _)| minor);
+        if !found.iter().any(|(known, _)| known == minor) {
+            found.push((minor.to_owned(), PathBuf::from(path)));
+        }
+    }
+    Ok(found)
+}
+
 /// The script that searches.
 pub(crate) fn finder(sh: &Shell) -> PathBuf {
     sh.root().join(Path::new("tools/find-python"))
