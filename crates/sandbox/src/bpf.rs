@@ -119,42 +119,72 @@ impl Template {
                 self.program.push(op(RET_K, RET_ALLOW));
                 return;
             }
-            Some(When::Any(rules)) => rules.iter().for_each(|rule| self.rule(rule)),
+            Some(When::Any(rules)) => {
+                // which word the accumulator holds unmasked, so that lists load it once
+                let mut loaded = None;
+                rules.iter().for_each(|rule| loaded = self.rule(rule, loaded));
+            }
         }
         self.program.push(op(RET_K, case.refusal));
     }
 
     /// Returns "allow" when all tests hold, else goes on behind itself.
-    fn rule(&mut self, tests: &[Test]) {
+    fn rule(&mut self, tests: &[Test], loaded: Option<u32>) -> Option<u32> {
+        if let [test] = tests
+            && test.op != Op::Null
+        {
+            let (equal, loaded) = self.compare(*test, loaded);
+            let (jt, jf) = if equal { (0, 1) } else { (1, 0) };
+            self.aim(jt, jf);
+            self.program.push(op(RET_K, RET_ALLOW));
+            return loaded;
+        }
         let mut failed = Vec::new();
         for test in tests {
-            let low = ARGS_OFFSET + u32::from(test.arg) * 8;
-            self.program.push(op(LD_ABS, low));
-            let (value, when_equal) = match test.op {
-                Op::Eq(value) => (value, true),
-                Op::Ne(value) => (value, false),
-                Op::Masked { mask, value } => {
-                    self.program.push(op(AND_K, mask));
-                    (value, true)
-                }
-                Op::Null => {
-                    self.program.push(jump(JEQ_K, 0, 1, 0));
-                    failed.push(self.far_jump());
-                    self.program.push(op(LD_ABS, low + 4));
-                    (0, true)
-                }
-                Op::OwnPid => {
-                    self.own_pid_at.push(self.program.len());
-                    (0, true)
-                }
-            };
-            let (jt, jf) = if when_equal { (1, 0) } else { (0, 1) };
-            self.program.push(jump(JEQ_K, value, jt, jf));
+            if test.op == Op::Null {
+                let high = ARGS_OFFSET + u32::from(test.arg) * 8 + 4;
+                self.program.extend([op(LD_ABS, high), jump(JEQ_K, 0, 1, 0)]);
+                failed.push(self.far_jump());
+            }
+            let (equal, _) = self.compare(*test, None);
+            let (jt, jf) = if equal { (1, 0) } else { (0, 1) };
+            self.aim(jt, jf);
             failed.push(self.far_jump());
         }
         self.program.push(op(RET_K, RET_ALLOW));
         for from in failed {
             self.land(from);
+        }
+        None
+    }
+
+    /// Compares the low half of an argument; says whether the test wants equality, and which word
+    /// is loaded afterwards. The jump still has to be [`aim`](Self::aim)ed.
+    fn compare(&mut self, test: Test, loaded: Option<u32>) -> (bool, Option<u32>) {
+        let low = ARGS_OFFSET + u32::from(test.arg) * 8;
+        if loaded != Some(low) {
+            self.program.push(op(LD_ABS, low));
+        }
+        let (value, equal, still_loaded) = match test.op {
+            Op::Eq(value) => (value, true, Some(low)),
+            Op::Ne(value) => (value, false, Some(low)),
+            Op::Null => (0, true, Some(low)),
+            Op::Masked { mask, value } => {
+                self.program.push(op(AND_K, mask));
+                (value, true, None)
+            }
+            Op::OwnPid => {
+                self.own_pid_at.push(self.program.len());
+                (0, true, Some(low))
+            }
+        };
+        self.program.push(jump(JEQ_K, value, 0, 0));
+        (equal, still_loaded)
+    }
+
+    fn aim(&mut self, jt: u8, jf: u8) {
+        if let Some(last) = self.program.last_mut() {
+            (last.jt, last.jf) = (jt, jf);
         }
     }
 

@@ -86,14 +86,6 @@ pub enum SealError {
         #[source]
         source: io::Error,
     },
-    /// The kernel refused a Landlock ruleset.
-    #[error("landlock: {step} failed: {reason}")]
-    Landlock {
-        /// Which part.
-        step: &'static str,
-        /// The refusal.
-        reason: String,
-    },
     /// A filter could not be compiled or loaded.
     #[error("seccomp: {step} failed: {reason}")]
     Seccomp {

@@ -28,6 +28,9 @@ pub struct ZygotePolicy {
 pub struct ChildPolicy {
     /// Directories and files readable; anything the zygote's policy lacks stays out of reach.
     pub read: Vec<PathBuf>,
+    /// Leave the child's own `/proc/PID` out: 50 µs less per child, at the price of programs that
+    /// look at their own memory or stack.
+    pub hide_own_proc: bool,
     /// As in [`ZygotePolicy::landlock_abi_cap`].
     pub landlock_abi_cap: Option<u32>,
     /// As in [`ZygotePolicy::allow_weak`].
@@ -61,7 +64,6 @@ pub const SYSTEM_READ_PATHS: &[(&str, &str)] = &[
     ("/usr/share/locale", "gettext, locale"),
     ("/usr/share/i18n", "locale definitions"),
     ("/usr/share/mime", "mimetypes"),
-    ("/usr/share/dict", "word lists"),
     ("/etc/mime.types", "mimetypes"),
     ("/etc/os-release", "platform.freedesktop_os_release"),
     ("/usr/lib/os-release", "what /etc/os-release links to"),
@@ -70,11 +72,8 @@ pub const SYSTEM_READ_PATHS: &[(&str, &str)] = &[
     ("/proc/cpuinfo", "OpenBLAS, numexpr, platform"),
     ("/proc/meminfo", "psutil, libraries that size their caches"),
     ("/proc/stat", "glibc's count of processors, psutil"),
-    ("/proc/uptime", "psutil, uptime readers"),
     ("/proc/loadavg", "os.getloadavg"),
-    ("/proc/version", "numpy decides on huge pages by it"),
     ("/proc/sys/vm/overcommit_memory", "jemalloc decides how to reserve memory"),
-    ("/proc/filesystems", "libselinux asks once at load"),
 ];
 
 /// Those of [`SYSTEM_READ_PATHS`] that exist here, without the ones that lie within another.

@@ -28,7 +28,9 @@ pub fn seal_zygote(policy: &ZygotePolicy, _proof: SingleThreaded) -> Result<Enfo
     let mut rules = landlock::shared_rules(&policy.read, &mut skipped)?;
     rules.extend(Rule::open(Path::new("/proc"), Reach::Read)?);
     if let Some(root) = &policy.write_root {
-        rules.push(Rule::demand(root, Reach::Scratch)?);
+        // the operator's path may be a link, a child's never is
+        let root = root.canonicalize().unwrap_or_else(|_| root.clone());
+        rules.push(Rule::demand(&root, Reach::Scratch)?);
     }
 
     harden::give_up_privileges()?;
@@ -57,6 +59,7 @@ pub fn seal_zygote(policy: &ZygotePolicy, _proof: SingleThreaded) -> Result<Enfo
 #[derive(Debug)]
 pub struct ChildSeal {
     abi: u32,
+    own_proc: bool,
     shared: RefCell<Option<Vec<Rule>>>,
     last_filter: Template,
     zygote: Enforced,
@@ -76,6 +79,7 @@ impl ChildSeal {
         let shared = landlock::shared_rules(&policy.read, &mut zygote.skipped)?;
         Ok(Self {
             abi,
+            own_proc: !policy.hide_own_proc,
             shared: RefCell::new(Some(shared)),
             last_filter: seccomp::child_removal(),
             zygote,
@@ -94,10 +98,11 @@ impl ChildSeal {
     /// after which the process must end.
     pub fn confine(&self, scratch: &Path, _proof: SingleThreaded) -> Result<Confined, SealError> {
         let shared = self.shared.take().ok_or(SealError::AlreadyApplied)?;
-        let own = own_rules(scratch)?;
+        let own = own_rules(scratch, self.own_proc)?;
         landlock::restrict(self.abi, shared.iter().chain(&own))?;
         Ok(Confined {
             abi: self.abi,
+            own_proc: self.own_proc,
             last_filter: self.last_filter.clone(),
             enforced: Enforced {
                 landlock_abi: self.abi,
@@ -121,6 +126,7 @@ impl ChildSeal {
 #[derive(Debug)]
 pub struct Confined {
     abi: u32,
+    own_proc: bool,
     last_filter: Template,
     enforced: Enforced,
 }
@@ -133,7 +139,7 @@ impl Confined {
     /// The step that failed, after which the process must end.
     pub fn narrow(mut self, read: &[PathBuf], scratch: &Path) -> Result<Self, SealError> {
         let shared = landlock::shared_rules(read, &mut self.enforced.skipped)?;
-        let own = own_rules(scratch)?;
+        let own = own_rules(scratch, self.own_proc)?;
         landlock::restrict(self.abi, shared.iter().chain(&own))?;
         self.enforced.landlock_layers += u32::from(self.abi > 0);
         Ok(self)
@@ -151,8 +157,8 @@ impl Confined {
     }
 }
 
-fn own_rules(scratch: &Path) -> Result<Vec<Rule>, SealError> {
-    let mut rules = landlock::own_proc_rules()?;
+fn own_rules(scratch: &Path, own_proc: bool) -> Result<Vec<Rule>, SealError> {
+    let mut rules = if own_proc { landlock::own_proc_rules()? } else { Vec::new() };
     rules.push(Rule::demand(scratch, Reach::Scratch)?);
     Ok(rules)
 }

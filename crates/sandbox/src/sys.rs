@@ -6,7 +6,7 @@
 use std::ffi::c_void;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
 
@@ -14,6 +14,8 @@ use crate::process::SingleThreaded;
 
 /// `LANDLOCK_CREATE_RULESET_VERSION`.
 const LANDLOCK_VERSION_QUERY: libc::c_uint = 1;
+/// `LANDLOCK_RULE_PATH_BENEATH`.
+const LANDLOCK_RULE_PATH_BENEATH: libc::c_int = 1;
 /// `P_PIDFD` of `waitid(2)`.
 const P_PIDFD: libc::c_int = 3;
 /// `si_code` of a SIGSYS that a filter caused.
@@ -151,6 +153,60 @@ pub(crate) fn landlock_abi() -> u32 {
         )
     };
     u32::try_from(version).unwrap_or(0)
+}
+
+/// Which rights a Landlock layer governs: `struct landlock_ruleset_attr`, as of ABI 6.
+#[repr(C)]
+pub(crate) struct LandlockHandled {
+    pub(crate) file: u64,
+    pub(crate) network: u64,
+    pub(crate) scoped: u64,
+}
+
+/// `struct landlock_path_beneath_attr`.
+#[repr(C, packed)]
+struct LandlockPathBeneath {
+    allowed: u64,
+    parent: RawFd,
+}
+
+/// Makes an empty ruleset. Trailing zero fields that an older kernel does not know are accepted.
+pub(crate) fn landlock_create(handled: &LandlockHandled) -> io::Result<OwnedFd> {
+    let size = size_of::<LandlockHandled>();
+    // SAFETY: the pointer is to a live value of the given size, which the kernel only reads.
+    let fd = check(unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::from_ref(handled), size, 0)
+    })?;
+    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made this descriptor for us, so nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Grants rights beneath an open path.
+pub(crate) fn landlock_allow(
+    ruleset: BorrowedFd<'_>,
+    parent: BorrowedFd<'_>,
+    allowed: u64,
+) -> io::Result<()> {
+    let rule = LandlockPathBeneath { allowed, parent: parent.as_raw_fd() };
+    // SAFETY: rule type 1 reads one landlock_path_beneath_attr, which `rule` is, live and packed.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_add_rule,
+            ruleset.as_raw_fd(),
+            LANDLOCK_RULE_PATH_BENEATH,
+            &raw const rule,
+            0,
+        )
+    })
+    .map(drop)
+}
+
+/// Enters the layer.
+pub(crate) fn landlock_restrict(ruleset: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the call takes no pointers, and the descriptor is borrowed for its duration.
+    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) })
+        .map(drop)
 }
 
 /// Whether the kernel knows a seccomp action.

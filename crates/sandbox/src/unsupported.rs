@@ -82,6 +82,20 @@ pub mod harden {
     ///
     /// # Errors
     /// Always.
+    pub fn give_up_privileges() -> Result<(), SealError> {
+        Err(SealError::Unsupported)
+    }
+
+    /// Always `false`.
+    #[must_use]
+    pub fn capabilities_are_dropped() -> bool {
+        false
+    }
+
+    /// Always [`SealError::Unsupported`].
+    ///
+    /// # Errors
+    /// Always.
     pub fn die_with_parent(_expected_parent: i32) -> Result<(), SealError> {
         Err(SealError::Unsupported)
     }
@@ -146,6 +160,14 @@ pub mod process {
     /// # Errors
     /// Always.
     pub fn fork_as_sibling(_proof: SingleThreaded) -> io::Result<Fork> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Always an error.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn fork_as_child(_proof: SingleThreaded) -> io::Result<Fork> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -312,6 +334,61 @@ pub mod fds {
 pub mod rlimit {
     //! Resource limits: not available here.
     use std::io;
+
+    /// No limit.
+    pub const UNLIMITED: u64 = u64::MAX;
+
+    /// The limits that executions meet.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Resource {
+        /// Private writable memory.
+        Data,
+        /// Address space.
+        AddressSpace,
+        /// Processor seconds.
+        Cpu,
+        /// Size of one file.
+        FileSize,
+        /// Open descriptors.
+        OpenFiles,
+        /// Processes and threads of the whole user.
+        Processes,
+        /// Size of a core file.
+        Core,
+        /// Memory locked in RAM.
+        LockedMemory,
+        /// Bytes in POSIX message queues.
+        MessageQueues,
+        /// Queued signals of the whole user.
+        PendingSignals,
+        /// Real-time priority.
+        RealTimePriority,
+    }
+
+    /// A soft and a hard limit.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Limit {
+        /// What the kernel enforces.
+        pub soft: u64,
+        /// What the soft limit may be raised to.
+        pub hard: u64,
+    }
+
+    /// Always an error.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn set_for(_pid: i32, _limits: &[(Resource, u64, u64)]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Always an error.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn read_for(_pid: i32, _resource: Resource) -> io::Result<Limit> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// The limits of one execution.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -63,6 +63,12 @@ fn boundary_args(nr: i64) -> Vec<[u64; 6]> {
             }
         }
     }
+    let conditional = [CHILD, ZYGOTE]
+        .into_iter()
+        .any(|table| find(table, nr).is_some_and(|entry| matches!(entry.when, When::Any(_))));
+    if !conditional {
+        return values[0].iter().map(|value| [*value; 6]).collect();
+    }
     // every value of one argument against all values of another: conditions name at most two
     let mut lists = vec![[0; 6], [u64::MAX; 6]];
     for first in 0..6 {
@@ -158,6 +164,9 @@ fn decisions_that_the_design_names_hold() {
         (libc::SYS_sendto, [3, 1, 1, 0, 0x7fff_0000_0000, 16], eperm, "with an address"),
         (libc::SYS_sendto, [3, 1, 1, 0, 0, 0], RET_ALLOW, "without one"),
         (libc::SYS_sendmsg, [3, 1, 0, 0, 0, 0], eperm, "could pass descriptors"),
+        (libc::SYS_getsockopt, [3, 1, 77, 0, 0, 0], eperm, "SO_PEERPIDFD holds the supervisor"),
+        (libc::SYS_getsockopt, [3, 1, 3, 0, 0, 0], RET_ALLOW, "SO_TYPE"),
+        (libc::SYS_setsockopt, [3, 1, 26, 0, 0, 0], eperm, "SO_ATTACH_FILTER"),
         (libc::SYS_prctl, with(libc::PR_SET_NAME, 0), RET_ALLOW, "thread names"),
         (libc::SYS_prctl, with(libc::PR_SET_DUMPABLE, 1), eperm, "stays sealed"),
         (libc::SYS_prctl, with(libc::PR_SET_SECCOMP, 2), eperm, "stays sealed"),
@@ -203,5 +212,5 @@ fn every_program_fits_the_kernel() {
         }
     }
     let last = child_removal().for_process(PID);
-    assert!(last.len() < 200, "the child pays for {} instructions", last.len());
+    assert!(last.len() < 130, "the child pays for {} instructions", last.len());
 }

@@ -221,7 +221,20 @@ pub const CHILD: &[Entry] = table! {
     SYS_shutdown: "socket.shutdown";
     SYS_getsockname: "socket.getsockname";
     SYS_getpeername: "socket.getpeername";
-    SYS_getsockopt: "socket objects ask for family and type";
+    SYS_getsockopt: "socket objects ask for family and type; no hold on the peer's process" if [
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_TYPE as u32)],
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_DOMAIN as u32)],
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_PROTOCOL as u32)],
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_ERROR as u32)],
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_ACCEPTCONN as u32)],
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_REUSEADDR as u32)],
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_KEEPALIVE as u32)],
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_SNDBUF as u32)],
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_RCVBUF as u32)],
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_LINGER as u32)],
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_RCVTIMEO as u32)],
+        [eq(1, SOL_SOCKET as u32), eq(2, SO_SNDTIMEO as u32)],
+    ] else EPERM;
     SYS_setsockopt: "buffer sizes and time-outs; no packet filters" if [
         [eq(1, SOL_SOCKET as u32), eq(2, SO_REUSEADDR as u32)],
         [eq(1, SOL_SOCKET as u32), eq(2, SO_KEEPALIVE as u32)],

@@ -123,6 +123,8 @@ pub(crate) const CASES: &[Case] = &[
     case("socket_netlink", |_| socket(libc::AF_NETLINK, libc::SOCK_RAW), Done, Errno(EPERM)),
     case("pair_stream", |_| pair(libc::SOCK_STREAM), Done, Done),
     case("pair_datagram", |_| pair(libc::SOCK_DGRAM), Done, Errno(EPERM)),
+    case("hold_peer", |_| hold_peer(), Done, Errno(EPERM)),
+    case("pass_descriptor", |_| pass_descriptor(), Done, Errno(EPERM)),
     case("inotify", |_| call(libc::SYS_inotify_init1, &[0]), Done, Errno(EPERM)),
     case("memfd", |_| call(libc::SYS_memfd_create, &[address(c"m"), 0]), Done, Errno(EPERM)),
     case("flock", flock, Done, Errno(ENOSYS)),
@@ -292,6 +294,20 @@ fn pair(kind: i32) -> io::Result<Expect> {
     let mut fds = [0i32; 2];
     let kind = kind.unsigned_abs() as usize;
     call(libc::SYS_socketpair, &[1, kind, 0, fds.as_mut_ptr() as usize])
+}
+
+/// A pidfd of the process at the other end, as of Linux 6.5.
+fn hold_peer() -> io::Result<Expect> {
+    const SO_PEERPIDFD: usize = 77;
+    let (ours, _theirs) = sandbox::fds::stream_pair()?;
+    let (fd, held, size) = (ours.as_raw_fd().unsigned_abs() as usize, [0u32; 2], [4u32]);
+    let args = [fd, 1, SO_PEERPIDFD, held.as_ptr() as usize, size.as_ptr() as usize];
+    call(libc::SYS_getsockopt, &args)
+}
+
+fn pass_descriptor() -> io::Result<Expect> {
+    let (ours, theirs) = sandbox::fds::stream_pair()?;
+    done(sandbox::fds::send_with_fds(&ours, b"x", &[theirs]))
 }
 
 fn flock(scene: &Scene) -> io::Result<Expect> {

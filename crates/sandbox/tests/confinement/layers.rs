@@ -65,6 +65,9 @@ pub(crate) fn each_layer_is_what_denies(world: &World) {
         ("confined", "own_layer", Done),
         ("confined", "dumpable", Done),
         ("confined", "replace_sigsys", Done),
+        ("hiding", "read_own_status", Errno(EACCES)),
+        ("hiding", "write_scratch", Done),
+        ("sealed", "read_own_status", Done),
         ("sealed", "fork", Errno(EPERM)),
         ("sealed", "own_layer", Errno(EPERM)),
     ];
@@ -90,4 +93,16 @@ pub(crate) fn narrowed(world: &World) {
     assert_eq!(said("narrowed"), "permission denied");
     let outcome = zygote.run("narrowed", "write_scratch", "own", 0).outcome();
     assert_eq!(outcome, Ok(Expect::Done));
+}
+
+/// A link in place of the scratch directory would make another child's writable.
+pub(crate) fn linked_scratch(world: &World) {
+    let link = world.path("scratch/link");
+    std::os::unix::fs::symlink(world.path("scratch/sibling"), link).unwrap();
+    let zygote = Zygote::start(world);
+    for scratch in ["link", "missing", "sibling/secret"] {
+        let report = zygote.run("sealed", "write_sibling", scratch, 0);
+        let text = String::from_utf8_lossy(&report.bytes).into_owned();
+        assert!(text.starts_with("refused: cannot open /"), "{scratch}: {text}");
+    }
 }

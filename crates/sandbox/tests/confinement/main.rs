@@ -34,6 +34,7 @@ const TESTS: &[Test] = &[
     ("every_act_sealed", layers::every_act_sealed),
     ("each_layer_is_what_denies", layers::each_layer_is_what_denies),
     ("a_narrowed_child_reads_only_its_own_list", layers::narrowed),
+    ("a_scratch_directory_is_never_a_link", layers::linked_scratch),
     ("the_kernel_shows_the_seal_from_outside", outside::kernel_shows_the_seal),
     ("limits_set_from_outside_are_the_kernels", outside::limits_from_outside),
     ("a_sealed_child_holds_no_stray_descriptor", outside::no_stray_descriptor),

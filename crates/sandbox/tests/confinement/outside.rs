@@ -1,5 +1,7 @@
 //! What the kernel says about a sealed child to those who look from outside.
 
+use std::os::unix::fs::MetadataExt;
+
 use sandbox::process::Exit;
 use sandbox::rlimit::{ChildRlimits, Limit, Resource, memory_of, read_for};
 
@@ -33,6 +35,9 @@ pub(crate) fn kernel_shows_the_seal(world: &World) {
         if rustix::process::geteuid().is_root() {
             assert_eq!(u64::from_str_radix(&field("CapBnd:"), 16), Ok(0));
         }
+        // a process that is not dumpable has its /proc files owned by root
+        let owner = std::fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid();
+        assert_eq!(owner, 0, "dumpable");
         let core = read_for(pid, Resource::Core).unwrap();
         assert_eq!(core, Limit { soft: 0, hard: 0 });
     }

@@ -89,8 +89,8 @@ pub(crate) fn zygote_policy() -> ZygotePolicy {
     }
 }
 
-fn child_policy() -> ChildPolicy {
-    ChildPolicy { read: default_read_paths(), ..ChildPolicy::default() }
+fn child_policy(hide_own_proc: bool) -> ChildPolicy {
+    ChildPolicy { read: default_read_paths(), hide_own_proc, ..ChildPolicy::default() }
 }
 
 fn zygote() {
@@ -99,7 +99,8 @@ fn zygote() {
     harden_process(Some(supervisor_pid())).unwrap();
     let enforced =
         sandbox::seal_zygote(&zygote_policy(), SingleThreaded::prove().unwrap()).unwrap();
-    let seal = ChildSeal::prepare(&child_policy(), &enforced).unwrap();
+    let seal = ChildSeal::prepare(&child_policy(false), &enforced).unwrap();
+    let hiding = ChildSeal::prepare(&child_policy(true), &enforced).unwrap();
     send_with_fds(&control, b"sealed", &[] as &[OwnedFd]).unwrap();
     loop {
         let mut buffer = [0; 512];
@@ -111,7 +112,8 @@ fn zygote() {
             }
             Fork::Child(proof) => {
                 let request = String::from_utf8_lossy(&buffer[..received.len]);
-                child(&request, &seal, &enforced, proof, report);
+                let seal = if request.starts_with("hiding ") { &hiding } else { &seal };
+                child(&request, seal, &enforced, proof, report);
                 raw::exit_now(0)
             }
         }
@@ -140,7 +142,13 @@ fn child(
             let confined = seal.confine(&scene.scratch, proof).unwrap();
             confined.narrow(&[], &scene.scratch).unwrap().finish().unwrap()
         }
-        _ => seal.apply(&scene.scratch, proof).unwrap(),
+        _ => match seal.apply(&scene.scratch, proof) {
+            Ok(enforced) => enforced,
+            Err(error) => {
+                File::from(report).write_all(format!("refused: {error}").as_bytes()).unwrap();
+                return;
+            }
+        },
     };
     close_all_except(&[2, report.as_raw_fd()]).unwrap();
     let mut report = File::from(report);
