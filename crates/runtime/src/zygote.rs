@@ -252,10 +252,16 @@ fn seal(start: &ZygoteStart, read: &[PathBuf]) -> Result<(Enforced, ChildSeal), 
         write_root: Some(PathBuf::from(&start.scratch_root)),
         landlock_abi_cap,
         allow_weak: start.allow_weak,
+        ..ZygotePolicy::default()
     };
     let proof = SingleThreaded::prove().map_err(at("seal"))?;
     let enforced = sandbox::seal_zygote(&policy, proof).map_err(at("seal"))?;
-    let child = ChildPolicy { read: read.to_vec(), landlock_abi_cap, allow_weak: start.allow_weak };
+    let child = ChildPolicy {
+        read: read.to_vec(),
+        landlock_abi_cap,
+        allow_weak: start.allow_weak,
+        ..ChildPolicy::default()
+    };
     let seal = ChildSeal::prepare(&child, &enforced).map_err(at("seal"))?;
     Ok((enforced, seal))
 }
