@@ -140,7 +140,7 @@ pub struct Options {
     /// Where executions get their scratch directories [default: the system's temporary directory]
     #[arg(long, global = true, value_name = "DIR", env = env::SCRATCH_DIR)]
     pub scratch_dir: Option<PathBuf>,
-    /// Keep running when the process that started us ends, also under a core
+    /// Keep running when the core that started us ends (a core: --port is given, stdout is a pipe)
     #[arg(long, global = true, value_parser = BoolishValueParser::new(), env = env::OUTLIVE_PARENT)]
     pub outlive_parent: bool,
     /// Run Python WITHOUT a sandbox; shown in health from then on
@@ -271,10 +271,12 @@ impl Invocation {
         })
     }
 
-    /// Whether to end with the process that started us.
+    /// Whether to end with the process that started us. A core reads our
+    /// stdout through a pipe; a shell that sends it to a file and ends has not
+    /// asked us to end with it.
     #[must_use]
     pub fn follows_parent(&self) -> bool {
-        self.by_core && !self.cli.options.outlive_parent
+        self.by_core && !self.cli.options.outlive_parent && stdout_is_pipe()
     }
 
     /// How much is logged.
@@ -323,6 +325,12 @@ fn pass_over(args: &mut Vec<OsString>, error: &clap::Error) -> Option<String> {
     };
     let at = 1 + args.iter().skip(1).position(is_it)?;
     Some(args.remove(at).to_string_lossy().into_owned())
+}
+
+fn stdout_is_pipe() -> bool {
+    use rustix::fs::FileType;
+    rustix::fs::fstat(rustix::stdio::stdout())
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
 }
 
 /// `qntx-NAME-plugin` → NAME; `qntx-python-plugin` and every other → python.

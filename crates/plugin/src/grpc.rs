@@ -138,3 +138,6 @@ fn status(error: &RunError) -> Status {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,80 +1,12 @@
 //! The routes, over a stand-in that answers what it is told to.
 
 use super::*;
-use crate::answer::{Captured, Usage};
-use crate::api::attestations::{Find, FindError};
-use crate::config::Config;
+use crate::answer::Captured;
 use crate::request::Source;
-use crate::store::{Attestation, Filter};
+use crate::stand_in::{Fake, Nothing, answer, api};
 use proto::Outcome;
 use proto::outcome::Raised;
-use std::sync::Mutex;
 use std::time::Duration;
-
-/// Answers with `outcome` and keeps what it was asked for.
-struct Fake {
-    outcome: Outcome,
-    asked: Mutex<Vec<Request>>,
-}
-
-impl Execute for Fake {
-    async fn execute(&self, request: Request) -> Result<Answer, RunError> {
-        let busy = matches!(&request.source, Source::Code { text, .. } if text == "busy");
-        let panics = matches!(&request.source, Source::Code { text, .. } if text == "panic");
-        self.asked.lock().unwrap().push(request);
-        assert!(!panics, "a stand-in that was told to panic");
-        if busy {
-            let retry_after = Duration::from_secs(7);
-            return Err(Rejected::Busy { running: 1, queued: 2, retry_after }.into());
-        }
-        Ok(answer(self.outcome.clone()))
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            ready: true,
-            python_version: "3.13.0".to_owned(),
-            preloaded: vec!["json".to_owned()],
-            set_aside: vec![("numpy".to_owned(), "starts threads".to_owned())],
-            ..Snapshot::default()
-        }
-    }
-}
-
-struct Nothing;
-
-impl Find for Nothing {
-    async fn find(&self, filter: Filter) -> Result<Vec<Attestation>, FindError> {
-        match filter.subjects.first() {
-            Some(subject) => Err(FindError { reason: format!("{subject} is down") }),
-            None => Ok(Vec::new()),
-        }
-    }
-}
-
-fn answer(outcome: Outcome) -> Answer {
-    Answer {
-        execution_id: 7,
-        outcome,
-        stdout: Captured { bytes: b"Hello, \"World\"!\n\xff".to_vec(), truncated: true },
-        stderr: Captured::default(),
-        result: Some(Bytes::from_static(b"{\"a\":123456789012345678901234567890}")),
-        variables: vec![("x".to_owned(), "'1'".to_owned())],
-        declarations: None,
-        duration: Duration::from_micros(5999),
-        usage: Usage { queued: Duration::from_millis(3), host_calls: 2, ..Usage::default() },
-        notes: Vec::new(),
-        limit: None,
-        weakened: Vec::new(),
-    }
-}
-
-fn api(outcome: Outcome) -> Api<Fake, Nothing> {
-    let config = Config { file_roots: vec!["/srv/scripts".into()], ..Config::default() };
-    let settings = Settings::new(config, std::collections::BTreeSet::new(), false);
-    let fake = Fake { outcome, asked: Mutex::default() };
-    Api::new(fake, Nothing, Arc::new(settings), Arc::default())
-}
 
 async fn call(api: &Api<Fake, Nothing>, line: &str, body: &str) -> Reply {
     let (method, path) = line.split_once(' ').unwrap();
@@ -205,7 +137,7 @@ async fn paths_and_methods_are_told_apart() {
     assert_eq!(text(&unknown), r#"{"error":"Unknown endpoint: GET /glyph-module.js"}"#);
     let wrong = call(&fake, "GET /execute", "").await;
     assert_eq!((wrong.status, header(&wrong, "allow")), (405, Some("POST")));
-    assert!(fake.run.asked.lock().unwrap().is_empty(), "neither may run anything");
+    assert!(fake.runner().asked.lock().unwrap().is_empty(), "neither may run anything");
 }
 
 #[tokio::test]
@@ -228,7 +160,7 @@ async fn the_fields_of_a_request_arrive() {
         "queue_timeout_secs":1.5,"timeout_secs":2}"#;
     assert_eq!(call(&fake, "POST /execute?x=1", body).await.status, 200);
     assert_eq!(call(&fake, "POST /execute-file", r#"{"path":"a.py"}"#).await.status, 200);
-    let asked = fake.run.asked.lock().unwrap();
+    let asked = fake.runner().asked.lock().unwrap();
     let first = &asked[0];
     assert!(matches!(&first.source, Source::Code { text, .. } if text.is_empty()));
     assert!(first.capture_variables);
@@ -248,7 +180,7 @@ async fn modules_are_looked_up_by_a_program_that_holds_their_names() {
         text(&reply),
         r#"{"modules":{"a":123456789012345678901234567890},"preloaded":["json"],"set_aside":{"numpy":"starts threads"}}"#
     );
-    let asked = fake.run.asked.lock().unwrap();
+    let asked = fake.runner().asked.lock().unwrap();
     let Source::Code { text, .. } = &asked[0].source else { panic!("{:?}", asked[0]) };
     assert!(text.starts_with("_names = [\"os\", \"numpy\", \"a.b\"]\n"));
 }
@@ -282,12 +214,12 @@ async fn attestations_are_read_or_unavailable() {
 #[test]
 fn a_body_stays_below_its_cap() {
     let mut answer = answer(Outcome::Value);
-    answer.stdout = Captured { bytes: vec![1; 40 << 20], truncated: false };
+    answer.stdout = Captured { bytes: vec![1; 4 << 20], truncated: false };
     let limits = proto::Limits::default();
     let bounds = outcome::Bounds { ceiling: limits.clone(), limits };
-    let shape = render::Shape { variables: false, cap: render::MESSAGE_CAP };
+    let shape = render::Shape { variables: false, cap: 16 << 20 };
     let body = render::answer(&answer, &bounds, shape);
-    assert!(body.len() <= render::MESSAGE_CAP, "{}", body.len());
+    assert!(body.len() <= shape.cap, "{}", body.len());
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["truncated"]["stdout"], true);
 }

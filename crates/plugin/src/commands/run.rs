@@ -28,6 +28,9 @@ pub fn run(invocation: &Invocation, command: &Command) -> Result<Exit, Failure> 
     let (mut config, _) = invocation.config()?;
     floor(&config)?;
     let request = match command {
+        Command::Eval { expr } if expr.trim().is_empty() => {
+            return Err(Failure::usage("the expression is empty"));
+        }
         Command::Eval { expr } => {
             text_fits(expr)?;
             Request::new(Source::Expression(expr.clone()), config.defaults.clone())
