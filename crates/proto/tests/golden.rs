@@ -107,12 +107,23 @@ fn kind(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
                 None => name,
             }
         }
-        other => format!("{other:?}, which the contract never uses"),
+        // not used by the contract: shown, so that the comparison fails
+        other @ (Type::Uint64
+        | Type::Uint32
+        | Type::Sint32
+        | Type::Sint64
+        | Type::Fixed64
+        | Type::Fixed32
+        | Type::Sfixed32
+        | Type::Sfixed64
+        | Type::Group) => format!("{other:?}"),
     };
-    match field.label() {
-        Label::Repeated => format!("rep {simple}"),
-        _ if field.proto3_optional() => format!("opt {simple}"),
-        _ => simple,
+    if field.label() == Label::Repeated {
+        format!("rep {simple}")
+    } else if field.proto3_optional() {
+        format!("opt {simple}")
+    } else {
+        simple
     }
 }
 
