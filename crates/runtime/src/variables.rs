@@ -24,6 +24,8 @@ const CUT_CHARS: isize = 1001;
 const MAX_TOTAL: usize = 4 << 20;
 /// Time for all of them; what is left then is named without its repr.
 const MAX_TIME: Duration = Duration::from_secs(1);
+/// Containers within containers that are shown.
+const MAX_DEPTH: usize = 100;
 /// Bits of the largest integer that is written out to be cut.
 const MAX_BITS: u64 = 1 << 20;
 
@@ -146,10 +148,11 @@ impl<'py> Prefix<'py> {
             self.push(again);
             return Ok(());
         }
-        self.push(start);
-        if self.full() {
+        if self.open.len() == MAX_DEPTH {
+            self.push("...");
             return Ok(());
         }
+        self.push(start);
         self.open.push(value.clone());
         parts(self)?;
         self.open.pop();
