@@ -103,8 +103,10 @@ pub async fn report_health<E: Execute, A: Find>(api: Arc<Api<E, A>>, reporter: H
         if stopping {
             return;
         }
+        // Python comes up within tens of milliseconds; after that little changes.
+        let pause = Duration::from_millis(if serving { 250 } else { 10 });
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            () = tokio::time::sleep(pause) => {}
             _ = api.life().stopped() => {}
         }
     }

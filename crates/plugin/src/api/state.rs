@@ -99,6 +99,9 @@ fn sandbox(w: &mut Writer, snapshot: &Snapshot) {
     w.key("landlock_abi").number(snapshot.landlock_abi);
     w.key("landlock").string(&snapshot.landlock);
     w.key("seccomp").number(snapshot.seccomp_filters);
+    // A layer of these kinds is not built on yet.
+    w.key("namespaces").bool(false);
+    w.key("cgroup").bool(false);
     w.key("weakened").strings(&snapshot.weakened);
 }
 

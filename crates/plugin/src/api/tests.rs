@@ -223,3 +223,23 @@ fn a_body_stays_below_its_cap() {
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["truncated"]["stdout"], true);
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_body_is_a_request_or_an_invalid_one(
+        keys in proptest::collection::vec("[a-z_]{1,20}|code|content|expr|path|limits|timeout_secs", 0..5),
+        values in proptest::collection::vec("[\\[{\"0-9eE.+-]{0,12}|null|true|\"x\"|1|-0|1e999|\\[\\]", 5),
+        raw in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64),
+    ) {
+        let members: Vec<_> = keys.iter().zip(&values).map(|(k, v)| format!("\"{k}\":{v}")).collect();
+        let body = format!("{{{}}}", members.join(","));
+        for endpoint in [Endpoint::Execute, Endpoint::Evaluate, Endpoint::ExecuteFile] {
+            for bytes in [body.as_bytes(), raw.as_slice()] {
+                if let Err(refused) = execute::request(endpoint, bytes, &crate::config::Config::default()) {
+                    let invalid = matches!(refused, Rejected::Invalid { .. });
+                    proptest::prop_assert!(invalid);
+                }
+            }
+        }
+    }
+}

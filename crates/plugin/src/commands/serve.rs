@@ -38,45 +38,49 @@ pub fn serve(invocation: &Invocation) -> Result<Exit, Failure> {
         let hint = e.remedy();
         Failure::new(Exit::CannotStart, e).hint(hint)
     })?;
-    let local = listener.local_addr().map_err(|e| Failure::new(Exit::CannotStart, e))?;
+    let local = listener.local_addr().map_err(cannot)?;
+
+    let life = Arc::new(Life::default());
+    let runtime = runtime()?;
+    // From the announcement on, a signal finds somebody.
+    runtime.block_on(async { signals(Arc::clone(&life)) }).map_err(cannot)?;
     serve::announce(local.port());
     tracing::info!(address = %local, name = %config.name, version = VERSION, "listening");
 
     let settings = Arc::new(Settings::new(config, fixed, invocation.by_core));
-    let runtime = runtime()?;
-    let ended = runtime.block_on(live(invocation, settings, listener, guard, levels));
+    let parts = Parts { settings, life, listener, guard, levels };
+    let ended = runtime.block_on(live(invocation, parts));
     // What still blocks a thread then is lost with the process.
     runtime.shutdown_background();
     ended
 }
 
-async fn live(
-    invocation: &Invocation,
+/// What is there before anything slow begins.
+struct Parts {
     settings: Arc<Settings>,
+    life: Arc<Life>,
     listener: std::net::TcpListener,
     guard: Guard,
     levels: Levels,
-) -> Result<Exit, Failure> {
-    let cannot = |e: anyhow::Error| Failure::new(Exit::CannotStart, e);
-    let life = Arc::new(Life::default());
+}
+
+async fn live(invocation: &Invocation, parts: Parts) -> Result<Exit, Failure> {
+    let Parts { settings, life, listener, guard, levels } = parts;
     let host = host(invocation).await?;
     let config = settings.config();
-    let supervisor = Supervisor::start(Config::clone(&config), Arc::clone(&host))
-        .await
-        .map_err(|e| cannot(e.into()))?;
+    let supervisor =
+        Supervisor::start(Config::clone(&config), Arc::clone(&host)).await.map_err(cannot)?;
     let store = Reader { host: Arc::clone(&host), settings: Arc::clone(&settings) };
     let api = Api::new(supervisor.clone(), store, settings, Arc::clone(&life));
     let api = Arc::new(api);
     let wires = Wires { host: Arc::clone(&host), levels };
-    let (routes, reporter) =
-        grpc::routes(Arc::clone(&api), Arc::new(wires)).map_err(|e| cannot(e.into()))?;
+    let (routes, reporter) = grpc::routes(Arc::clone(&api), Arc::new(wires)).map_err(cannot)?;
     tokio::spawn(grpc::report_health(Arc::clone(&api), reporter));
-    signals(Arc::clone(&life)).map_err(|e| cannot(e.into()))?;
     if invocation.follows_parent() {
         tokio::spawn(follow_parent(Arc::clone(&life)));
     }
-    listener.set_nonblocking(true).map_err(|e| cannot(e.into()))?;
-    let listener = tokio::net::TcpListener::from_std(listener).map_err(|e| cannot(e.into()))?;
+    listener.set_nonblocking(true).map_err(cannot)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(cannot)?;
     let face = Face::new(routes.into_axum_router(), api, guard);
 
     let stopping = async {
@@ -103,6 +107,10 @@ async fn live(
     }
     tracing::info!(ms = began.elapsed().as_secs_f64() * 1000.0, "stopped");
     Ok(Exit::Success)
+}
+
+fn cannot(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::new(Exit::CannotStart, error)
 }
 
 /// The first SIGINT or SIGTERM begins the end, the second is the end.

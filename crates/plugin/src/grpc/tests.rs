@@ -309,3 +309,47 @@ async fn shutdown_is_answered_and_ends_the_port() {
     .unwrap();
     assert!(port.api.runner().snapshot().ready);
 }
+
+#[tokio::test]
+async fn pings_without_a_stream_are_answered() {
+    let port = Port::open(Outcome::Value, None).await;
+    // The core pings after 30 s; this is the same, faster.
+    let endpoint = Endpoint::from_shared(format!("http://{}", port.address)).unwrap();
+    let channel = endpoint
+        .http2_keep_alive_interval(Duration::from_millis(5))
+        .keep_alive_timeout(Duration::from_millis(500))
+        .keep_alive_while_idle(true)
+        .connect()
+        .await
+        .unwrap();
+    let mut client = DomainPluginServiceClient::new(channel);
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        client.metadata(Empty {}).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_health_checker_needs_no_file_of_ours() {
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+    let api = Arc::new(api(Outcome::Value));
+    let (routes, reporter) = routes(Arc::clone(&api), Arc::new(Slow)).unwrap();
+    let reported = tokio::spawn(report_health(Arc::clone(&api), reporter));
+    let mut client = HealthClient::new(routes.prepare());
+    for stopping in [false, true] {
+        let wanted = if stopping { ServingStatus::NotServing } else { ServingStatus::Serving };
+        if stopping {
+            api.life().stop(crate::lifecycle::Stop::Asked);
+        }
+        for service in SERVICES {
+            let mut status = -1;
+            while status != wanted as i32 {
+                tokio::task::yield_now().await;
+                let request = HealthCheckRequest { service: service.to_owned() };
+                status = client.check(request).await.unwrap().into_inner().status;
+            }
+        }
+    }
+    reported.await.unwrap();
+}
