@@ -10,20 +10,20 @@
 //! | `attest` | `subjects predicates contexts actors` (lists), `attributes` | the attestation |
 //! | `attest_many` | `items`: list of the above | `{"created": n}` |
 //! | `last` | `subjects predicates contexts actors` | the attestation or `null` |
-//! | `query` | the same, `since until` (ms or null), `limit`, `cursor` | `{"attestations": […], "next": cursor or null}` |
-//! | `exists` | `id` | `{"exists": bool}` |
+//! | `query` | the same, `since until` (ms or null), `limit`; or `cursor` | `{"attestations": […], "cursor": next or null}` |
+//! | `exists` | `id` | `true` or `false` |
 //! | `fetch` | `url subjects predicate context fresh actor source` | `{"body", "status_code", "attestation_id"}` |
-//! | `create_schedule` | `handler every payload` | `{"id"}` |
+//! | `create_schedule` | `handler every payload metadata` | `{"id"}` |
 //! | `pause_schedule`, `resume_schedule`, `delete_schedule` | `id` | `null` |
-//! | `list_schedules` | | `{"schedules": […]}` |
+//! | `get_schedule`, `list_schedules` | `id`; nothing | the schedule; a list of them |
 //! | `enqueue` | `handler payload` | `{"id"}` |
-//! | `llm.chat` | `messages model provider temperature max_tokens priority` | `{"content", "model", …}` |
-//! | `embed` | `texts model` | `{"vectors": [[…]]}` |
+//! | `llm.chat` | `messages model provider temperature max_tokens attachments priority` | `{"content", "model", …}` |
+//! | `embed` | `text` (one or a list), `model` | `{"vector": […]}` or `{"vectors": [[…]]}` |
 //! | `search` | `query index top_k filters facets` | `{"hits", "total", "facet_distribution"}` |
-//! | `vector_search` | `vector index top_k` | `{"results": [{"id", "distance"}]}` |
-//! | `read_file` | `id` | `{"mime_type", "data"}`, base64 |
+//! | `vector_search` | `vector index top_k` | `[{"id", "distance"}]` |
+//! | `read_file` | `id` | `{"mime_type", "base64"}` |
 //! | `ground.write` | as `attest` | `null` |
-//! | `ground.undelivered` | `name project` | `{"detail"}` |
+//! | `ground.read` | `predicate context` | the text or `null` |
 //!
 //! **Invariant:** what [`Module`] holds was taken before user code ran; a script
 //! that replaces the module's contents changes what it calls itself, not what

@@ -20,7 +20,7 @@ except ImportError:  # imported by a plain python, not run by QNTX
 __all__ = (
     "attest", "attest_many", "last", "query", "exists", "fetch",
     "create_schedule", "pause_schedule", "resume_schedule", "delete_schedule",
-    "list_schedules", "enqueue", "progress", "log",
+    "list_schedules", "get_schedule", "enqueue", "progress", "log",
     "watch", "schedule", "handler",
     "llm", "embed", "search", "vector_search", "read_file", "ground",
     "upstream", "handler_name", "glyph_id",
@@ -32,7 +32,7 @@ __all__ = (
 _GLOBALS = (
     "attest", "attest_many", "last", "query", "exists", "fetch",
     "create_schedule", "pause_schedule", "resume_schedule", "delete_schedule",
-    "list_schedules", "enqueue", "progress", "log",
+    "list_schedules", "get_schedule", "enqueue", "progress", "log",
     "watch", "schedule", "handler",
 )
 
@@ -281,7 +281,7 @@ def query(subjects=None, predicates=None, contexts=None, actors=None,
 
     Matches as last() does. since and until are datetimes, or milliseconds since
     1970; limit is the most to give, None for all. They are fetched in pages
-    while you iterate, so stopping early costs nothing more.
+    while you iterate; some thirty queries can be under way at a time.
 
     >>> for attestation in query(predicates="error", limit=100):
     ...     print(attestation["subjects"], attestation["attributes"])
@@ -295,22 +295,22 @@ def query(subjects=None, predicates=None, contexts=None, actors=None,
 
 
 def _pages(arguments, left):
-    cursor = None
+    arguments["limit"] = left
     while left is None or left > 0:
-        page = _call("query", {**arguments, "limit": left, "cursor": cursor})
+        page = _call("query", arguments)
         found = page["attestations"]
         if left is not None:
             found = found[:left]
             left -= len(found)
         yield from found
-        cursor = page.get("next")
-        if cursor is None:
+        if page["cursor"] is None:
             return
+        arguments = {"cursor": page["cursor"]}
 
 
 def exists(id):
     """Whether an attestation with this id is in the store."""
-    return _call("exists", {"id": _text("exists", "id", id)})["exists"]
+    return _call("exists", {"id": _text("exists", "id", id)})
 
 
 # ── services ────────────────────────────────────────────────────────────────
@@ -337,17 +337,18 @@ def fetch(url, subjects=None, predicate="http:get", context="", fresh=False, act
     })
 
 
-def create_schedule(handler, every, payload=None):
+def create_schedule(handler, every, payload=None, metadata=None):
     """Runs a handler every so many seconds, and returns the schedule's id.
 
-    handler is a handler's name; every is seconds or a timedelta; payload is a
-    JSON value given to each run. An active schedule of the same handler is kept
-    as it is and its id returned.
+    handler is a handler's name; every is whole seconds or a timedelta; payload
+    is a JSON value given to each run; metadata is a dict kept with the schedule.
+    An active schedule of the same handler is kept as it is and its id returned.
     """
     return _call("create_schedule", {
         "handler": _text("create_schedule", "handler", handler),
         "every": _seconds("create_schedule", "every", every),
         "payload": payload,
+        "metadata": _mapping("create_schedule", "metadata", metadata),
     })["id"]
 
 
@@ -367,8 +368,13 @@ def delete_schedule(id):
 
 
 def list_schedules():
-    """The schedules that code of this plugin made, as dicts with id, handler and state."""
-    return _call("list_schedules", {})["schedules"]
+    """The schedules that code of this plugin made, as dicts like get_schedule()'s."""
+    return _call("list_schedules", {})
+
+
+def get_schedule(id):
+    """A schedule as a dict with id, handler, every, state, payload and its times."""
+    return _call("get_schedule", {"id": _text("get_schedule", "id", id)})
 
 
 def enqueue(handler, payload=None):
@@ -388,13 +394,15 @@ class llm:
 
     @staticmethod
     def chat(messages, model="", provider="", temperature=None, max_tokens=None,
-             system=None, priority=10):
+             system=None, attachments=None, priority=None):
         """Asks a language model.
 
         messages is the user's text, or a list of dicts with role ("system",
-        "user", "assistant") and content. priority 0 is for someone waiting, 10
-        for work in the background. Returns a dict with content, model,
-        prompt_tokens, completion_tokens and total_tokens.
+        "user", "assistant") and content. attachments is a list of dicts with
+        mime_type, data (base64) and, if wanted, filename. priority 0 is for
+        someone waiting, 10 for work in the background; without one, handlers
+        count as background. Returns a dict with content, model, prompt_tokens,
+        completion_tokens and total_tokens.
 
         >>> llm.chat("Summarise: ...")["content"]
         """
@@ -421,17 +429,19 @@ class llm:
             "temperature":
                 None if temperature is None else _number(call, "temperature", temperature),
             "max_tokens": None if max_tokens is None else _count(call, "max_tokens", max_tokens),
-            "priority": _count(call, "priority", priority),
+            "attachments": attachments,
+            "priority":
+                (10 if handler_name else 0) if priority is None
+                else _count(call, "priority", priority),
         })
 
 
 def embed(text, model=""):
     """The embedding of a text as a list of floats; of a list of texts, a list of those."""
-    answer = _call("embed", {
-        "texts": _texts("embed", "text", text, needed=True),
-        "model": _text("embed", "model", model),
-    })["vectors"]
-    return answer[0] if isinstance(text, str) else answer
+    if not isinstance(text, str):
+        text = _texts("embed", "text", text, needed=True)
+    answer = _call("embed", {"text": text, "model": _text("embed", "model", model)})
+    return answer["vector"] if isinstance(text, str) else answer["vectors"]
 
 
 def search(query, index="", top_k=10, filters=None, facets=None):
@@ -444,7 +454,7 @@ def search(query, index="", top_k=10, filters=None, facets=None):
         "query": _text("search", "query", query),
         "index": _text("search", "index", index),
         "top_k": _count("search", "top_k", top_k),
-        "filters": _mapping("search", "filters", filters),
+        "filters": None if filters is None else _mapping("search", "filters", filters),
         "facets": _texts("search", "facets", facets),
     })
 
@@ -462,14 +472,14 @@ def vector_search(vector, index, top_k=10):
                    for index_, number in enumerate(vector)],
         "index": _text("vector_search", "index", index),
         "top_k": _count("vector_search", "top_k", top_k),
-    })["results"]
+    })
 
 
 def read_file(id):
     """The bytes of a file that was given to QNTX, by its id."""
     answer = _call("read_file", {"id": _text("read_file", "id", id)})
     from binascii import a2b_base64
-    return a2b_base64(answer["data"])
+    return a2b_base64(answer["base64"])
 
 
 class ground:
@@ -482,12 +492,16 @@ class ground:
               _claim("ground.write", subjects, predicates, contexts, actors, attributes))
 
     @staticmethod
-    def undelivered(name, project=""):
-        """The newest text deferred under this name and not yet delivered, or ""."""
-        return _call("ground.undelivered", {
-            "name": _text("ground.undelivered", "name", name),
-            "project": _text("ground.undelivered", "project", project),
-        })["detail"]
+    def read(predicate, context=""):
+        """The newest text deferred under this name and not yet delivered, or None.
+
+        predicate is the name with or without "deferred:"; context is a project,
+        such as "project:NAME".
+        """
+        return _call("ground.read", {
+            "predicate": _text("ground.read", "predicate", predicate),
+            "context": _text("ground.read", "context", context),
+        })
 
 
 # ── the run itself ──────────────────────────────────────────────────────────
