@@ -39,12 +39,15 @@ impl<'b> Body<'b> {
 
     fn members(text: &'b str, prefix: &'static str) -> Result<Self, Rejected> {
         let Members(fields) = serde_json::from_str(text).map_err(|e| {
-            let field = prefix.strip_suffix('.').map(str::to_owned);
-            if e.is_data() {
-                invalid(field, format!("a JSON object is expected: {e}"))
+            let field = prefix.strip_suffix('.');
+            let what = field.map_or("the body".to_owned(), |field| format!("`{field}`"));
+            let text = text.trim_start();
+            let reason = if e.is_data() && !text.starts_with('{') {
+                format!("{what} has to be a JSON object, not {}", kind(text))
             } else {
-                invalid(field, format!("the body is not valid JSON: {e}"))
-            }
+                format!("{what} is not valid JSON: {e}")
+            };
+            invalid(field.map(str::to_owned), reason)
         })?;
         for (at, (name, _)) in fields.iter().enumerate() {
             if fields[..at].iter().any(|(other, _)| other == name) {
@@ -234,10 +237,10 @@ mod tests {
         check("", None, "empty");
         check(" \n", None, "empty");
         check("hello", None, "not valid JSON");
-        check("[1]", None, "object is expected");
-        check("\"x\"", None, "object is expected");
+        check("[1]", None, "object, not a list");
+        check("\"x\"", None, "object, not a string");
         check("{\"code\":\"x\"", None, "not valid JSON");
-        check(&"[".repeat(100_000), None, "object is expected");
+        check(&"[".repeat(100_000), None, "object, not a list");
         assert!(refusal(b"{\"code\":\"\xff\"}").1.contains("UTF-8"));
     }
 

@@ -54,17 +54,10 @@ pub async fn rendered(answer: Answer, bounds: Bounds, shape: Shape) -> Bytes {
 /// Reads the body of one of the three routes.
 pub fn request(endpoint: Endpoint, bytes: &[u8], config: &Config) -> Result<Request, Rejected> {
     let mut body = Body::parse(bytes)?;
-    let source = match endpoint {
-        Endpoint::Evaluate => Source::Expression(expression(&mut body)?),
-        Endpoint::ExecuteFile => Source::File(file(&mut body, config)?),
-        Endpoint::Execute
-        | Endpoint::Index
-        | Endpoint::Version
-        | Endpoint::Modules
-        | Endpoint::Health
-        | Endpoint::Attestations => Source::Code { text: code(&mut body)?, function: None },
-    };
-    let mut request = Request::new(source, limits::take(&mut body, config)?);
+    // A misspelt field is named before the one that is missing for it.
+    let source = source(endpoint, &mut body, config);
+    let limits = limits::take(&mut body, config)?;
+    let mut request = Request::new(Source::Expression(String::new()), limits);
     request.capture_variables =
         body.take("capture_variables", "true or false")?.unwrap_or_default();
     if let Some(paths) = body.take::<Vec<String>>("python_paths", "a list of strings")? {
@@ -83,7 +76,21 @@ pub fn request(endpoint: Endpoint, bytes: &[u8], config: &Config) -> Result<Requ
             Some(limits::seconds("queue_timeout_secs", secs, most, "the plugin")?);
     }
     body.finish()?;
+    request.source = source?;
     Ok(request)
+}
+
+fn source(endpoint: Endpoint, body: &mut Body<'_>, config: &Config) -> Result<Source, Rejected> {
+    match endpoint {
+        Endpoint::Evaluate => expression(body).map(Source::Expression),
+        Endpoint::ExecuteFile => file(body, config).map(Source::File),
+        Endpoint::Execute
+        | Endpoint::Index
+        | Endpoint::Version
+        | Endpoint::Modules
+        | Endpoint::Health
+        | Endpoint::Attestations => code(body).map(|text| Source::Code { text, function: None }),
+    }
 }
 
 fn code(body: &mut Body<'_>) -> Result<String, Rejected> {

@@ -195,7 +195,7 @@ mod tests {
         check(r#"{"limits":{"memory_bytes":"lots"}}"#, "limits.memory_bytes", "512M");
         check(r#"{"limits":{"memory_bytes":true}}"#, "limits.memory_bytes", "not a boolean");
         check(r#"{"limits":{"wings":1}}"#, "limits.wings", "unknown field");
-        check(r#"{"limits":3}"#, "limits", "object is expected");
+        check(r#"{"limits":3}"#, "limits", "object, not a number");
     }
 
     #[test]
