@@ -164,6 +164,7 @@ pub(crate) const CASES: &[Case] = &[
     case("read_urandom", |_| read_urandom(), Done, Done),
     case("raise_term", |_| done(raw::raise(libc::SIGTERM)), Dies(15), Dies(15)),
     case("abort", |_| raw::abort(), Dies(6), Dies(6)),
+    case("signal_main_thread", |_| done(raw::signal_from_another_thread(15)), Dies(15), Dies(15)),
     case("signal_self", |_| call(libc::SYS_kill, &[own_pid(), 0]), Done, Done),
 ];
 

@@ -42,3 +42,18 @@ pub(crate) fn raise(signal: i32) -> io::Result<i64> {
     let result = unsafe { libc::raise(signal) };
     if result == 0 { Ok(0) } else { Err(io::Error::from_raw_os_error(result)) }
 }
+
+/// Signals the calling thread from another one, through the thread id that libc has cached.
+pub(crate) fn signal_from_another_thread(signal: i32) -> io::Result<i64> {
+    // SAFETY: pthread_self has no preconditions.
+    let target = unsafe { libc::pthread_self() };
+    let thread = std::thread::Builder::new().spawn(move || {
+        // SAFETY: the target waits in `join` below, so it is alive.
+        unsafe { libc::pthread_kill(target, signal) }
+    })?;
+    match thread.join() {
+        Ok(0) => Ok(0),
+        Ok(errno) => Err(io::Error::from_raw_os_error(errno)),
+        Err(_) => Err(io::Error::other("the thread panicked")),
+    }
+}
