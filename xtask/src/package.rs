@@ -24,6 +24,7 @@ use clap::Args;
 use crate::build::PLUGIN;
 use crate::metadata::Metadata;
 use crate::package::bundle::Bundle;
+use crate::package::sbom::Origin;
 use crate::portable::World;
 use crate::repro::digest;
 use crate::shell::Shell;
@@ -62,29 +63,36 @@ impl Package {
         let full = out.join(format!("{PLUGIN}-{system}.tar.gz"));
         let small = out.join(format!("{PLUGIN}-{system}-system-python.tgz"));
 
+        let origin = Origin::read(sh)?;
         let scratch = tempfile::tempdir_in(sh.target()?)?;
         for (archive, with_python) in [(&full, true), (&small, false)] {
             let stage = scratch.path().join("stage");
-            assemble(sh, &binary, &stage, with_python)?;
-            archive::pack(&stage, archive, time(sh)?)?;
+            assemble(sh, &origin, &binary, &stage, with_python)?;
+            archive::pack(&stage, archive, origin.time)?;
             fs::copy(stage.join(bill_name()), out.join(bill_name()))?;
             fs::remove_dir_all(&stage)?;
             let size = fs::metadata(archive)?.len();
             println!("{}  {}  {size} bytes", digest(archive)?, archive.display());
         }
-        same_again(sh, &binary, scratch.path(), &full)?;
+        same_again(sh, &origin, &binary, scratch.path(), &full)?;
         works(sh, &full, scratch.path())
     }
 }
 
 /// Everything that goes into an archive, under `stage`.
-fn assemble(sh: &Shell, binary: &Path, stage: &Path, with_python: bool) -> Result<()> {
+fn assemble(
+    sh: &Shell,
+    origin: &Origin,
+    binary: &Path,
+    stage: &Path,
+    with_python: bool,
+) -> Result<()> {
     fs::create_dir_all(stage)?;
     let plugin = stage.join(PLUGIN);
     fs::copy(binary, &plugin).context("cannot copy the binary")?;
     fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755))?;
     let python = stage.join("python");
-    let bundle = if with_python { Some(Bundle::copy(sh, &python)?) } else { None };
+    let bundle = if with_python { Some(Bundle::copy(sh, &plugin, &python)?) } else { None };
 
     let platform = sh.read(sh.command("rustc").args(["--print", "host-tuple"]))?;
     let shipped = Metadata::read(sh, Some(platform.trim()))?.shipped()?;
@@ -93,7 +101,7 @@ fn assemble(sh: &Shell, binary: &Path, stage: &Path, with_python: bool) -> Resul
         ("LICENSE", fs::read_to_string(sh.root().join("LICENSE"))?),
         ("THIRD-PARTY.txt", licenses::texts(sh, &shipped, bundle.as_ref(), &stdlib)?),
         (&bill_name(), sbom::bill(sh, &shipped, bundle.as_ref())?),
-        ("provenance.json", sbom::provenance(sh, stage, bundle.as_ref())?),
+        ("provenance.json", sbom::provenance(sh, origin, stage, bundle.as_ref())?),
     ];
     for (name, text) in files {
         fs::write(stage.join(name), text)?;
@@ -102,11 +110,17 @@ fn assemble(sh: &Shell, binary: &Path, stage: &Path, with_python: bool) -> Resul
 }
 
 /// The same inputs give the same archive.
-fn same_again(sh: &Shell, binary: &Path, scratch: &Path, archive: &Path) -> Result<()> {
+fn same_again(
+    sh: &Shell,
+    origin: &Origin,
+    binary: &Path,
+    scratch: &Path,
+    archive: &Path,
+) -> Result<()> {
     let stage = scratch.join("another stage");
-    assemble(sh, binary, &stage, true)?;
+    assemble(sh, origin, binary, &stage, true)?;
     let again = scratch.join("again.tar.gz");
-    archive::pack(&stage, &again, time(sh)?)?;
+    archive::pack(&stage, &again, origin.time)?;
     ensure!(digest(archive)? == digest(&again)?, "packing twice gives two archives");
     println!("packed twice: identical");
     Ok(())
@@ -177,13 +191,4 @@ fn system() -> Result<String> {
         other => bail!("no release for {other}"),
     };
     Ok(format!("{os}-{architecture}"))
-}
-
-/// The time that everything in the archive has: the commit's.
-fn time(sh: &Shell) -> Result<u64> {
-    if let Ok(time) = std::env::var("SOURCE_DATE_EPOCH") {
-        return time.parse().context("SOURCE_DATE_EPOCH is no number");
-    }
-    let time = sh.read(sh.command("git").args(["log", "-1", "--format=%ct"]))?;
-    time.trim().parse().context("git tells no time")
 }

@@ -52,7 +52,7 @@ impl Python {
                  hint: python3 -m pip install --user uv, or see https://docs.astral.sh/uv"
             );
         };
-        sh.run(sh.command(&uv).args(["python", "install", WANTED])).context(
+        sh.run(sh.command(&uv).args(["python", "install", "--no-bin", WANTED])).context(
             "uv could not install CPython 3.13\n\
              hint: behind a mirror, set UV_PYTHON_INSTALL_MIRROR",
         )?;

@@ -61,13 +61,13 @@ impl Repro {
     }
 }
 
-/// A short path, one job, a plain locale.
+/// A short path, few jobs, a plain locale.
 fn first(sh: &Shell, base: &Path) -> Result<World> {
     world(
         sh,
         &base.join("a"),
         "0022",
-        1,
+        2,
         &[("USER", "first"), ("LC_ALL", "C"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", "0")],
     )
 }
@@ -79,7 +79,7 @@ fn second(sh: &Shell, base: &Path) -> Result<World> {
         sh,
         &base.join(long),
         "0077",
-        4,
+        5,
         &[("USER", "second"), ("LC_ALL", "C.UTF-8"), ("TZ", "Asia/Kathmandu")],
     )
 }

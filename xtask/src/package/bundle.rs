@@ -73,8 +73,9 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// Copies the CPython the build takes to `target`, as a prefix of its own.
-    pub(crate) fn copy(sh: &Shell, target: &Path) -> Result<Self> {
+    /// Copies the CPython the build takes to `target`, as a prefix of its own, and beside
+    /// it what `plugin` needs besides.
+    pub(crate) fn copy(sh: &Shell, plugin: &Path, target: &Path) -> Result<Self> {
         let said = sh.read(sh.command(finder(sh)).args(["-I", "-c", QUESTIONS]))?;
         let lines: Vec<&str> = said.lines().collect();
         let [version, prefix, stdlib, library, executable] = lines[..] else {
@@ -101,6 +102,7 @@ impl Bundle {
         for file in elf_files(target)? {
             libraries.extend(needed(sh, &file)?);
         }
+        libraries.extend(needed(sh, plugin)?);
         libraries.remove(&soname.to_string_lossy().into_owned());
         for (name, path) in &libraries {
             fs::copy(path, lib.join(name)).with_context(|| format!("cannot copy {name}"))?;
@@ -109,14 +111,22 @@ impl Bundle {
             sh.read(sh.command("strip").arg("--strip-unneeded").arg(&file))?;
             let mut bytes = fs::read(&file)?;
             elf::forget_run_path(&mut bytes)?;
-            if !COMMON.contains(&prefix) {
-                elf::rename(&mut bytes, prefix, PREFIX)?;
+            if let Some(private) = private(prefix) {
+                elf::rename(&mut bytes, private, PREFIX)?;
             }
             fs::write(&file, bytes)?;
         }
         compile(sh, &home)?;
         Ok(Self { version: version.to_owned(), libraries: libraries.into_keys().collect() })
     }
+}
+
+/// The part of a prefix that tells of this machine, when there is one to hide. The last
+/// component is not in it: linkers let strings share their ends, and `3.13.0` may be the
+/// end of `…/versions/3.13.0` and the version that CPython tells.
+fn private(prefix: &str) -> Option<&str> {
+    let (parent, _) = prefix.rsplit_once('/')?;
+    (!COMMON.contains(&prefix) && parent.len() >= PREFIX.len()).then_some(parent)
 }
 
 /// The newest glibc that any file under `directory` asks for.
@@ -209,4 +219,17 @@ fn elf_files(directory: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::private;
+
+    #[test]
+    fn what_cpython_tells_of_itself_is_never_renamed() {
+        assert_eq!(private("/home/me/.pyenv/versions/3.13.0"), Some("/home/me/.pyenv/versions"));
+        assert_eq!(private("/usr"), None);
+        assert_eq!(private("/usr/local"), None);
+        assert_eq!(private("/opt/python"), None);
+    }
 }

@@ -56,21 +56,49 @@ pub(crate) fn bill(
     Ok(format!("{}\n", serde_json::to_string_pretty(&bill)?))
 }
 
+/// The commit that is packed, asked once: another may follow while the packing goes on.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    commit: String,
+    changed: bool,
+    /// The commit's time, or `SOURCE_DATE_EPOCH`: the time of everything in an archive.
+    pub(crate) time: u64,
+}
+
+impl Origin {
+    pub(crate) fn read(sh: &Shell) -> Result<Self> {
+        let git = |arguments: &[&str]| sh.read(sh.command("git").args(arguments));
+        let status = git(&["status", "--porcelain", "--untracked-files=no"])?;
+        let time = match std::env::var("SOURCE_DATE_EPOCH") {
+            Ok(time) => time,
+            Err(_) => git(&["log", "-1", "--format=%ct"])?,
+        };
+        Ok(Self {
+            commit: git(&["rev-parse", "HEAD"])?.trim().to_owned(),
+            changed: !status.trim().is_empty(),
+            time: time.trim().parse().context("the commit's time is no number")?,
+        })
+    }
+}
+
 /// From which sources, with which tools, for which systems.
-pub(crate) fn provenance(sh: &Shell, stage: &Path, bundle: Option<&Bundle>) -> Result<String> {
+pub(crate) fn provenance(
+    sh: &Shell,
+    origin: &Origin,
+    stage: &Path,
+    bundle: Option<&Bundle>,
+) -> Result<String> {
     let mut sources = BTreeMap::new();
     for file in ["Cargo.lock", "Cargo.toml", "flake.lock", "flake.nix"] {
         sources.insert(file, digest(&sh.root().join(file))?);
     }
-    let git = |arguments: &[&str]| sh.read(sh.command("git").args(arguments));
-    let changed = !git(&["status", "--porcelain", "--untracked-files=no"])?.trim().is_empty();
     let rustc = sh.read(sh.command("rustc").arg("--version"))?;
     let glibc = glibc_floor(stage)?.map(|(major, minor)| format!("{major}.{minor}"));
     let provenance = json!({
         "name": PLUGIN,
         "version": env!("CARGO_PKG_VERSION"),
-        "commit": git(&["rev-parse", "HEAD"])?.trim(),
-        "changed_since_commit": changed,
+        "commit": origin.commit,
+        "changed_since_commit": origin.changed,
         "sha256": sources,
         "binary_sha256": digest(&stage.join(PLUGIN))?,
         "rustc": rustc.trim(),
