@@ -92,7 +92,9 @@ pub fn raised(py: Python<'_>, error: &PyErr, user_file: &str) -> Raised {
 
 fn described(py: Python<'_>, error: &PyErr, user_file: &str) -> PyResult<(String, u32)> {
     let helper = helper(py)?;
-    let answer = helper.describe.bind(py).call1((error.value(py), user_file, &helper.ours))?;
+    // before 3.12 the traceback is not in the exception until it is asked for like this
+    let exception = error.clone_ref(py).into_value(py);
+    let answer = helper.describe.bind(py).call1((exception, user_file, &helper.ours))?;
     let (text, line) = answer.extract::<(Vec<u8>, i64)>()?;
     Ok((String::from_utf8_lossy(&text).into_owned(), u32::try_from(line).unwrap_or_default()))
 }

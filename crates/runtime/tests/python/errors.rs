@@ -32,15 +32,33 @@ fn shown(file: &str, code: &str) -> Raised {
     failing(file, code, |py, error| raised(py, error, file))
 }
 
+/// Whether this interpreter is at least 3.`minor`.
+fn since(minor: u8) -> bool {
+    with_python(|py| py.version_info() >= (3, minor))
+}
+
+/// The text; before 3.13, which marks more, both without marks under the source.
+fn same_text(shown: &str, expect: &str) {
+    let unmarked = |text: &str| -> String {
+        let is_mark = |line: &&str| !line.is_empty() && line.chars().all(|c| " ~^".contains(c));
+        text.lines().filter(|line| !is_mark(line)).flat_map(|line| [line, "\n"]).collect()
+    };
+    if since(13) {
+        assert_eq!(shown, expect);
+    } else {
+        assert_eq!(unmarked(shown), unmarked(expect));
+    }
+}
+
 #[test]
 fn a_traceback_has_the_users_frames_with_their_source() {
     let raised = shown("<e1>", "def f(x):\n    return 1 / x\n\nf(0)\n");
-    assert_eq!(
-        raised.traceback,
+    same_text(
+        &raised.traceback,
         "Traceback (most recent call last):\n\
          \x20 File \"<e1>\", line 4, in <module>\n    f(0)\n    ~^^^\n\
          \x20 File \"<e1>\", line 2, in f\n    return 1 / x\n           ~~^~~\n\
-         ZeroDivisionError: division by zero\n"
+         ZeroDivisionError: division by zero\n",
     );
     assert_eq!(
         (raised.r#type.as_str(), raised.message.as_str()),
@@ -62,46 +80,49 @@ fn lines_are_pythons_lines() {
 
 #[test]
 fn a_syntax_error_has_a_caret_and_its_line() {
-    let raised = shown("<e3>", "x = 1\ny = (1,\nz = 3 +\n");
+    let raised = shown("<e3>", "x = 1\ny = = 2\nz = 3\n");
     assert_eq!(
         raised.traceback,
-        "  File \"<e3>\", line 2\n    y = (1,\n        ^\nSyntaxError: '(' was never closed\n"
+        "  File \"<e3>\", line 2\n    y = = 2\n        ^\nSyntaxError: invalid syntax\n"
     );
-    assert_eq!((raised.line, raised.message.as_str()), (2, "'(' was never closed"));
+    assert_eq!((raised.line, raised.message.as_str()), (2, "invalid syntax"));
     let inner = shown("<e4>", "pass\neval('1 +')");
     assert_eq!((inner.line, inner.r#type.as_str()), (2, "SyntaxError"));
 }
 
 #[test]
-fn causes_contexts_notes_and_groups_are_shown() {
-    let raised = shown(
-        "<e5>",
-        "try:\n    {}['k']\nexcept KeyError as e:\n    e.add_note('a note')\n    raise ValueError('v') from e\n",
-    );
-    let text = raised.traceback;
-    assert!(text.contains("KeyError: 'k'\na note\n"), "{text}");
-    assert!(text.contains("The above exception was the direct cause"), "{text}");
+fn causes_and_contexts_are_shown() {
+    let caused = "try:\n    {}['k']\nexcept KeyError as e:\n    raise ValueError('v') from e\n";
+    let text = shown("<e5>", caused).traceback;
+    assert!(text.contains("KeyError: 'k'\n\nThe above exception was the direct cause"), "{text}");
     assert!(text.ends_with("ValueError: v\n"), "{text}");
-    let group = shown("<e6>", "raise ExceptionGroup('g', [ValueError(1), TypeError(2)])").traceback;
-    assert!(
-        group.starts_with("  + Exception Group Traceback (most recent call last):\n"),
-        "{group}"
-    );
-    assert!(group.contains("    | ValueError: 1\n"), "{group}");
-    let name = shown("<e7>", "counter = 1\ncuonter").traceback;
-    assert!(
-        name.ends_with("NameError: name 'cuonter' is not defined. Did you mean: 'counter'?\n"),
-        "{name}"
-    );
+    let text = shown("<e28>", &caused.replace(" from e", "")).traceback;
+    assert!(text.contains("During handling of the above exception"), "{text}");
+}
+
+#[test]
+fn what_newer_pythons_add_is_shown() {
+    if since(11) {
+        let noted = shown("<e29>", "e = KeyError('k'); e.add_note('a note')\nraise e").traceback;
+        assert!(noted.ends_with("KeyError: 'k'\na note\n"), "{noted}");
+        let group = shown("<e6>", "raise ExceptionGroup('g', [ValueError(1), TypeError(2)])");
+        let text = group.traceback;
+        assert!(text.starts_with("  + Exception Group Traceback (most recent call last):\n"));
+        assert!(text.contains("    | ValueError: 1\n"), "{text}");
+    }
+    if since(12) {
+        let text = shown("<e7>", "counter = 1\ncuonter").traceback;
+        assert!(text.ends_with("'cuonter' is not defined. Did you mean: 'counter'?\n"), "{text}");
+    }
 }
 
 #[test]
 fn frames_of_ours_and_of_the_import_system_are_left_out() {
     let raised = shown("<e8>", "from qntx import attest\nattest(5, 'x')\n");
-    assert_eq!(
-        raised.traceback,
+    same_text(
+        &raised.traceback,
         "Traceback (most recent call last):\n  File \"<e8>\", line 2, in <module>\n    attest(5, 'x')\n    \
-         ~~~~~~^^^^^^^^\nTypeError: attest: subjects must be a string or a list of strings, not int\n"
+         ~~~~~~^^^^^^^^\nTypeError: attest: subjects must be a string or a list of strings, not int\n",
     );
     let raised = shown("<e9>", "import no_such_module_at_all");
     assert!(!raised.traceback.contains("frozen"), "{}", raised.traceback);
@@ -114,6 +135,9 @@ fn recursion_is_folded() {
     let text = raised.traceback;
     assert!(text.contains("[Previous line repeated 9"), "{text}");
     assert!(text.contains("RecursionError: maximum recursion depth exceeded"), "{text}");
+    if !since(11) {
+        return; // there each Python call takes machine stack, which ends before
+    }
     let long = shown(
         "<e11>",
         "import sys\nold = sys.getrecursionlimit()\nsys.setrecursionlimit(60_000)\n\
@@ -157,7 +181,7 @@ fn hostile_exceptions_are_described() {
         (broken.r#type.as_str(), broken.message.as_str()),
         ("E", "<exception str() failed>")
     );
-    assert!(broken.traceback.ends_with("E: <exception str() failed>\n"), "{}", broken.traceback);
+    assert!(broken.traceback.contains("\nE: <"), "{}", broken.traceback);
     let surrogate = shown("<e16>", "raise ValueError('a\\udc80b')");
     assert_eq!(surrogate.message, "a\\udc80b");
     assert!(surrogate.traceback.ends_with("ValueError: a\\udc80b\n"));
@@ -178,10 +202,10 @@ fn patched_builtins_do_not_reach_the_description() {
         "import builtins\nfor n in ('len', 'isinstance', 'getattr', 'str', 'print', 'list', 'id', 'type'):\n    \
          setattr(builtins, n, None)\ndel builtins.set\n1/0",
     );
-    assert_eq!(
-        raised.traceback,
+    same_text(
+        &raised.traceback,
         "Traceback (most recent call last):\n  File \"<e19>\", line 5, in <module>\n    1/0\n    ~^~\n\
-         ZeroDivisionError: division by zero\n"
+         ZeroDivisionError: division by zero\n",
     );
     // and the script's patches are its own again afterwards
     failing("<e20>", "import builtins\nbuiltins.len = 5\ndel builtins.set\n1/0", |py, error| {
@@ -209,9 +233,9 @@ fn a_patched_traceback_module_leaves_a_plainer_text() {
         py.run(c"import importlib; importlib.reload(linecache)", Some(&globals), None)
             .expect("reload");
     });
-    assert_eq!(
-        raised.traceback,
-        "Traceback (most recent call last):\n  File \"<e21>\", line 5, in <module>\nZeroDivisionError: division by zero\n"
+    same_text(
+        &raised.traceback,
+        "Traceback (most recent call last):\n  File \"<e21>\", line 5, in <module>\nZeroDivisionError: division by zero\n",
     );
 }
 

@@ -291,6 +291,7 @@ fn help_reads_well() {
 
 #[test]
 fn outside_qntx_it_imports_and_says_what_is_missing() {
+    let _alone = HOST.lock().unwrap_or_else(PoisonError::into_inner);
     with_python(|py| {
         let globals = PyDict::new(py);
         let source = include_str!("../../src/python/qntx/__init__.py");
