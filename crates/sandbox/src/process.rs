@@ -215,11 +215,6 @@ impl AsFd for Pidfd {
     }
 }
 
-fn duration(time: libc::timeval) -> Duration {
-    let micros = u64::try_from(time.tv_usec).unwrap_or(0);
-    Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0)) + Duration::from_micros(micros)
-}
-
 /// CPU time that all threads of a process have used so far.
 ///
 /// # Errors
@@ -229,4 +224,9 @@ pub fn cpu_time(pid: i32) -> io::Result<Duration> {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
     Ok(Duration::new(seconds, nanos))
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    let micros = u64::try_from(time.tv_usec).unwrap_or(0);
+    Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0)) + Duration::from_micros(micros)
 }

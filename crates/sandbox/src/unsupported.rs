@@ -262,6 +262,20 @@ pub mod process {
         }
     }
 
+    /// Always an error.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn cpu_time(_pid: i32) -> io::Result<Duration> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    impl std::os::fd::AsRawFd for Pidfd {
+        fn as_raw_fd(&self) -> std::os::fd::RawFd {
+            self.fd.as_raw_fd()
+        }
+    }
+
     impl AsFd for Pidfd {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.fd.as_fd()

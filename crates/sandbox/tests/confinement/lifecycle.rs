@@ -3,8 +3,9 @@
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::process::Stdio;
+use std::time::Duration;
 
-use sandbox::process::{Exit, Pidfd};
+use sandbox::process::{Exit, Pidfd, cpu_time};
 
 use crate::world::{Guard, World, Zygote, readable};
 
@@ -21,10 +22,16 @@ pub(crate) fn killed_child(world: &World) {
     let zygote = Zygote::start(world);
     let sleeper = zygote.sleeper("own");
     assert_eq!(sleeper.process.try_wait().unwrap(), None);
+    let used = cpu_time(sleeper.process.pid()).unwrap();
+    assert!(used > Duration::ZERO && used < Duration::from_secs(5), "{used:?}");
     sleeper.process.kill().unwrap();
     assert!(readable(sleeper.process.as_fd()), "a pidfd becomes readable at the end");
     let reaped = sleeper.process.wait().unwrap();
     assert_eq!(reaped.exit, Exit::Signal(libc::SIGKILL));
+    assert!(
+        reaped.usage.user + reaped.usage.system + Duration::from_millis(1) >= used,
+        "{reaped:?}"
+    );
     assert!(reaped.usage.max_rss_bytes > 100_000, "{reaped:?}");
     assert_eq!(sleeper.process.try_wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
 }

@@ -131,7 +131,7 @@ fn child(
     let &[mode, case, scratch, sibling] = words.as_slice() else { panic!("{request}") };
     let scene = scene(scratch, sibling);
     die_with_parent(supervisor_pid()).unwrap();
-    sandbox::report::install_sigsys_reporter(report.as_raw_fd(), TRAP_PREFIX).unwrap();
+    sandbox::report::install_sigsys_reporter(report.as_raw_fd(), b"early:").unwrap();
     let enforced = match mode {
         "first-layer" => zygote.clone(),
         "confined" => {
@@ -151,6 +151,8 @@ fn child(
         },
     };
     close_all_except(&[2, report.as_raw_fd()]).unwrap();
+    // a spare learns only from its job what a report has to say
+    sandbox::report::retarget_sigsys_report(report.as_raw_fd(), TRAP_PREFIX).unwrap();
     let mut report = File::from(report);
     match case {
         "sleep" => {
