@@ -1,0 +1,110 @@
+//! The scenarios: what the core does to a plugin in its life, one sentence each.
+//!
+//! **Invariant:** a scenario starts from nothing and leaves nothing behind, so
+//! that any of them runs alone.
+
+mod lifecycle;
+mod python;
+mod store;
+
+use crate::bed::Bed;
+use anyhow::{Context as _, bail};
+use std::path::Path;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
+
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    pub name: &'static str,
+    run: fn(Bed) -> Running,
+}
+
+/// Its end.
+#[derive(Debug)]
+pub struct Outcome {
+    pub name: &'static str,
+    pub took: Duration,
+    pub result: anyhow::Result<()>,
+}
+
+/// Longest any of them may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+macro_rules! scenarios {
+    ($($module:ident: $($name:ident)*;)*) => {
+        /// All of them, in the order of a plugin's life.
+        pub const ALL: &[Scenario] = &[
+            $($(Scenario {
+                name: stringify!($name),
+                run: |bed| Box::pin($module::$name(bed)),
+            },)*)*
+        ];
+    };
+}
+
+scenarios! {
+    lifecycle:
+        it_announces_its_port_before_any_python
+        a_busy_port_is_passed_over
+        unknown_arguments_do_not_stop_it
+        health_follows_the_state_table
+        health_answers_while_fifty_executions_run
+        initialize_declares_a_set_the_core_survives
+        initialize_succeeds_with_every_service_hanging
+        initialize_again_leaves_running_executions_alone
+        a_cancelled_initialize_counts_as_failed
+        the_shutdown_rpc_alone_ends_it
+        an_interrupt_ends_it_within_three_seconds
+        the_death_of_the_core_ends_it;
+    python:
+        a_program_is_answered_as_an_execution_result
+        a_failing_program_is_an_answer_not_an_error
+        empty_code_and_the_watchers_prelude_succeed
+        unknown_paths_are_404_three_times_over
+        http_routes_answer_through_the_core
+        a_body_of_fifty_mebibytes_passes
+        an_endless_job_ends_at_its_time_limit
+        an_unknown_handler_is_a_clear_failure
+        a_cancelled_call_stops_its_execution;
+    store:
+        attest_reaches_the_core_with_its_identity
+        eight_scripts_attest_at_once
+        a_thousand_attestations_go_over_in_one_request
+        query_reads_more_than_one_page
+        the_reload_watcher_fires_on_new_handlers
+        a_store_that_refuses_raises_its_reason
+        a_store_that_talks_nonsense_raises
+        a_slow_store_never_outlives_the_deadline
+        a_store_that_goes_away_and_comes_back_is_used_again
+        nothing_a_script_sends_kills_the_core;
+}
+
+/// Runs one of them in a bed of its own.
+pub async fn run(scenario: Scenario, binary: &Path) -> Outcome {
+    let started = Instant::now();
+    let work = async { (scenario.run)(Bed::new(binary).await?).await };
+    let result = match tokio::time::timeout(LIMIT, work).await {
+        Ok(result) => result,
+        Err(_) => Err(anyhow::anyhow!("not done after {LIMIT:?}")),
+    };
+    Outcome { name: scenario.name, took: started.elapsed(), result }
+}
+
+/// Polls until `ready` says so.
+async fn until(
+    what: &str,
+    limit: Duration,
+    mut ready: impl AsyncFnMut() -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    while started.elapsed() < limit {
+        if ready().await.with_context(|| what.to_owned())? {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    bail!("{what}: not within {limit:?}")
+}

@@ -1,0 +1,33 @@
+//! The whole list of scenarios against the built binary.
+
+use std::path::PathBuf;
+use testhost::scenarios;
+
+/// `QNTX_PLUGIN_BINARY`, else the one built beside this test.
+fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("QNTX_PLUGIN_BINARY") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("this test's own path");
+    let profile = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST");
+    let binary = profile.join("qntx-python-plugin");
+    assert!(
+        binary.exists(),
+        "{} is not built: cargo build -p qntx-python-plugin",
+        binary.display()
+    );
+    binary
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_plugin_lives_through_every_scenario() {
+    let binary = binary();
+    let mut failed = Vec::new();
+    for scenario in scenarios::ALL {
+        let outcome = scenarios::run(*scenario, &binary).await;
+        if let Err(error) = outcome.result {
+            failed.push(format!("{} ({:.1?}): {error:#}", outcome.name, outcome.took));
+        }
+    }
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
