@@ -28,7 +28,7 @@ let
     # Empty crates in the place of ours, and an empty file for every target that a
     # manifest names.
     postPatch = ''
-      for manifest in crates/*/Cargo.toml xtask/Cargo.toml; do
+      for manifest in $(find . -mindepth 2 -name Cargo.toml); do
         crate=$(dirname "$manifest")
         mkdir -p "$crate/src"
         touch "$crate/src/lib.rs"
@@ -45,7 +45,9 @@ let
     '';
     # Without the traces of our own crates cargo compiles those anew.
     installPhase = ''
-      rm -rf target/release/.fingerprint/{qntx-python,xtask}-*
+      sed -n 's/^name = "\(.*\)"$/\1/p' $(find . -mindepth 2 -name Cargo.toml) | while read -r ours; do
+        rm -rf "target/release/.fingerprint/$ours"-*
+      done
       mkdir "$out"
       tar -cf "$out/target.tar" target
     '';
