@@ -67,7 +67,11 @@ async fn latency(options: &Options, client: &mut server::Client) -> Result<Vec<R
         let gap = Duration::from_millis(gap);
         let (empty, sample) = paced::alternate(client, work, options.calls(calls), gap).await?;
         if name.contains("every 10 ms") && name.starts_with("/evaluate") {
-            rows.push(Row { ratio: None, against: "", ..ratio_row("empty RPC", &empty, &empty, None) });
+            rows.push(Row {
+                ratio: None,
+                against: "",
+                ..ratio_row("empty RPC", &empty, &empty, None)
+            });
         }
         rows.push(ratio_row(name, &empty, &sample, budget));
     }
@@ -93,7 +97,12 @@ async fn attest(options: &Options, client: &mut server::Client) -> Result<Row> {
     for time in times {
         sample.add(Duration::from_secs_f64(time.as_f64().context("a time")?));
     }
-    Ok(ratio_row("attest() into the embedded store", &empty, &sample, Some(Budget::RatioAtMost(1.5))))
+    Ok(ratio_row(
+        "attest() into the embedded store",
+        &empty,
+        &sample,
+        Some(Budget::RatioAtMost(1.5)),
+    ))
 }
 
 async fn throughput(options: &Options, server: &Server) -> Result<Vec<Row>> {
@@ -197,10 +206,7 @@ async fn start(options: &Options) -> Result<Vec<Row>> {
         against: "",
         budget: Some(Budget::ValueAtMost(bound)),
     };
-    Ok(vec![
-        row("start to port line", &line, 15.0),
-        row("start to first /evaluate", &first, 60.0),
-    ])
+    Ok(vec![row("start to port line", &line, 15.0), row("start to first /evaluate", &first, 60.0)])
 }
 
 /// Proportional memory of idle spares, as root reads it.

@@ -58,7 +58,8 @@ impl Options {
 
 fn main() -> Result<()> {
     let options = Options::read()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let rows = runtime.block_on(cases::run(&options))?;
     report::print(&rows, options.baseline.as_deref())?;
     report::save(&rows)

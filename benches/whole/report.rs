@@ -23,7 +23,6 @@ pub(crate) struct Row {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Budget {
     RatioAtMost(f64),
-    RatioAtLeast(f64),
     ValueAtMost(f64),
     ValueAtLeast(f64),
 }
@@ -34,7 +33,6 @@ impl Row {
         let (text, met) = match self.budget {
             None => return String::new(),
             Some(Budget::RatioAtMost(b)) => (format!("ratio ≤ {b}"), ratio <= b),
-            Some(Budget::RatioAtLeast(b)) => (format!("ratio ≥ {b}"), ratio >= b),
             Some(Budget::ValueAtMost(b)) => (format!("≤ {b}"), self.value <= b),
             Some(Budget::ValueAtLeast(b)) => (format!("≥ {b}"), self.value >= b),
         };
@@ -75,16 +73,20 @@ pub(crate) fn print(rows: &[Row], baseline: Option<&Path>) -> Result<()> {
     for row in rows {
         let p99 = row.p99.map_or_else(String::new, |p99| format!("{p99:.0}"));
         let ratio = row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
-        let earlier = before.iter().find(|b| b["name"] == row.name.as_str()).map_or_else(
-            String::new,
-            |b| match b["ratio"].as_f64() {
-                Some(ratio) => format!("{ratio:.2}×"),
-                None => format!("{:.0}", b["value"].as_f64().unwrap_or(f64::NAN)),
-            },
-        );
+        let earlier =
+            before.iter().find(|b| b["name"] == row.name.as_str()).map_or_else(String::new, |b| {
+                match b["ratio"].as_f64() {
+                    Some(ratio) => format!("{ratio:.2}×"),
+                    None => format!("{:.0}", b["value"].as_f64().unwrap_or(f64::NAN)),
+                }
+            });
         println!(
             "| {} | {:.1} {} | {p99} | {ratio} | {} | {earlier} | {} |",
-            row.name, row.value, row.unit, row.against, row.verdict()
+            row.name,
+            row.value,
+            row.unit,
+            row.against,
+            row.verdict()
         );
     }
     Ok(())

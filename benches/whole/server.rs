@@ -35,7 +35,8 @@ impl Server {
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let to_port_line = began.elapsed();
-        let port = line.trim().strip_prefix("QNTX_PLUGIN_PORT=").context("no port line")?.parse()?;
+        let port =
+            line.trim().strip_prefix("QNTX_PLUGIN_PORT=").context("no port line")?.parse()?;
         Ok(Self { child, port, to_port_line, began })
     }
 
@@ -67,7 +68,11 @@ pub(crate) async fn empty(client: &mut Client) -> Result<Duration> {
 }
 
 /// One HTTP call through the core's door; the answer's body.
-pub(crate) async fn post(client: &mut Client, path: &str, body: String) -> Result<(Duration, Vec<u8>)> {
+pub(crate) async fn post(
+    client: &mut Client,
+    path: &str,
+    body: String,
+) -> Result<(Duration, Vec<u8>)> {
     let request = HttpRequest {
         method: "POST".to_owned(),
         path: path.to_owned(),

@@ -70,8 +70,9 @@ async fn host(invocation: &Invocation) -> Result<Arc<Host>, Failure> {
     };
     match opened {
         Ok(store) => Ok(Arc::new(Host::new(Some(store)))),
-        // A core has a store of its own to offer.
-        Err(failure) if invocation.by_core => {
+        // A core has a store of its own to offer, and a default nobody asked for must not be in
+        // the way; a store that was named has to be there.
+        Err(failure) if invocation.by_core || invocation.cli.options.store.is_none() => {
             tracing::warn!(reason = %format!("{:#}", failure.error), "no embedded store");
             Ok(Arc::new(Host::new(None)))
         }

@@ -44,7 +44,7 @@ pub struct Conditions {
 #[derive(Debug)]
 pub enum After {
     /// It may be let go.
-    Finished(Spare),
+    Finished(Box<Spare>),
     /// It is dead already.
     Gone,
 }
@@ -167,8 +167,7 @@ impl Run {
     }
 
     async fn frame(&mut self, frame: Claimed<proto::frame::FromChild>) -> Option<Stop> {
-        let checked =
-            frame.check(self.spare.generation, self.conditions.id, &self.request.limits);
+        let checked = frame.check(self.spare.generation, self.conditions.id, &self.request.limits);
         match checked {
             Ok(Checked::Done(done)) if done.closing => {
                 self.closing = Some(done);
@@ -185,9 +184,11 @@ impl Run {
                 None
             }
             Ok(Checked::Warm(_)) => Some(Stop::Protocol("a second greeting".to_owned())),
-            Err(error @ (ClaimError::Stale { .. } | ClaimError::Unknown | ClaimError::TooLarge { .. })) => {
-                Some(Stop::Protocol(error.to_string()))
-            }
+            Err(
+                error @ (ClaimError::Stale { .. }
+                | ClaimError::Unknown
+                | ClaimError::TooLarge { .. }),
+            ) => Some(Stop::Protocol(error.to_string())),
         }
     }
 
@@ -210,8 +211,7 @@ impl Run {
         let host = Arc::clone(&self.conditions.host);
         let context = Arc::clone(&self.conditions.context);
         let name = call.name.clone();
-        let task =
-            tokio::spawn(async move { host.call(&context, &call.name, &call.args).await });
+        let task = tokio::spawn(async move { host.call(&context, &call.name, &call.args).await });
         self.call = Some(Call { number: call.call, name, task });
         None
     }
@@ -276,12 +276,9 @@ impl Run {
             Source::Expression(text) => {
                 (job::Kind::Expression, std::mem::take(text), String::new(), String::new())
             }
-            Source::File(path) => (
-                job::Kind::File,
-                String::new(),
-                path.to_string_lossy().into_owned(),
-                String::new(),
-            ),
+            Source::File(path) => {
+                (job::Kind::File, String::new(), path.to_string_lossy().into_owned(), String::new())
+            }
             Source::Declarations(text) => {
                 (job::Kind::Declare, std::mem::take(text), String::new(), String::new())
             }
@@ -359,8 +356,16 @@ impl Run {
             }
             (verdict::of_end(reaped, self.trapped, &usage, &self.watchdog), After::Gone)
         } else {
-            let keeps = session && matches!(outcome, Outcome::Value | Outcome::Raised(_) | Outcome::Exited { .. });
-            (outcome, if keeps || claimed.run_us > 0 { After::Finished(self.spare) } else { After::Gone })
+            let keeps = session
+                && matches!(outcome, Outcome::Value | Outcome::Raised(_) | Outcome::Exited { .. });
+            (
+                outcome,
+                if keeps || claimed.run_us > 0 {
+                    After::Finished(Box::new(self.spare))
+                } else {
+                    After::Gone
+                },
+            )
         };
         let answer = Answer {
             execution_id: self.conditions.id,

@@ -69,8 +69,10 @@ impl ScratchRoot {
                 what: "the scratch root can't be resolved",
                 source,
             })?;
-            let lock = lock(&path)
-                .map_err(|source| Fault::System { what: "the scratch root can't be locked", source })?;
+            let lock = lock(&path).map_err(|source| Fault::System {
+                what: "the scratch root can't be locked",
+                source,
+            })?;
             return Ok(Arc::new(Self { path, next: AtomicU64::new(1), _lock: lock }));
         }
         Err(Fault::System {
@@ -151,8 +153,12 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 }
 
 fn lock(root: &Path) -> std::io::Result<File> {
-    let file =
-        File::options().read(true).write(true).create(true).truncate(false).open(root.join(LOCK))?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(root.join(LOCK))?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     Ok(file)
 }
@@ -274,7 +280,7 @@ mod tests {
         let closed = scratch.path().join("closed");
         std::fs::create_dir(&closed).expect("a directory");
         std::fs::write(closed.join("file"), b"x").expect("a file");
-        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).expect("a mode");
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o0)).expect("a mode");
         let path = scratch.path().to_path_buf();
         drop(scratch);
         assert!(!path.exists());

@@ -21,10 +21,38 @@ use tokio::sync::Notify;
 
 /// Modules of the standard library that most programs import.
 const COMMON: [&str; 32] = [
-    "json", "re", "math", "datetime", "time", "random", "collections", "itertools", "functools",
-    "os", "pathlib", "io", "string", "textwrap", "hashlib", "base64", "uuid", "decimal",
-    "statistics", "typing", "dataclasses", "enum", "copy", "csv", "operator", "contextlib",
-    "tempfile", "threading", "traceback", "logging", "secrets", "urllib.parse",
+    "json",
+    "re",
+    "math",
+    "datetime",
+    "time",
+    "random",
+    "collections",
+    "itertools",
+    "functools",
+    "os",
+    "pathlib",
+    "io",
+    "string",
+    "textwrap",
+    "hashlib",
+    "base64",
+    "uuid",
+    "decimal",
+    "statistics",
+    "typing",
+    "dataclasses",
+    "enum",
+    "copy",
+    "csv",
+    "operator",
+    "contextlib",
+    "tempfile",
+    "threading",
+    "traceback",
+    "logging",
+    "secrets",
+    "urllib.parse",
 ];
 
 /// What every tier has: what our own side of a run needs.
@@ -96,7 +124,12 @@ impl Supervisor {
             .chain(COMMON.iter())
             .map(|name| (*name).to_owned())
             .chain(config.preload.iter().cloned())
-            .collect();
+            .fold(Vec::new(), |mut modules: Vec<String>, module| {
+                if !modules.contains(&module) {
+                    modules.push(module);
+                }
+                modules
+            });
         let bare = Tier::new("bare", bare, config.max_spares.div_ceil(2), Arc::clone(&nursery));
         let common = Tier::new("common", common, config.max_spares, nursery);
         tokio::spawn(Arc::clone(&bare).keep());
@@ -161,7 +194,7 @@ impl Supervisor {
         tracing::debug!(
             execution = id,
             outcome = answer.outcome.word(),
-            ms = answer.duration.as_millis() as u64,
+            ms = answer.duration.as_secs_f64() * 1000.0,
             "execution ended"
         );
         Ok(answer)
@@ -179,9 +212,9 @@ impl Supervisor {
     /// The tier whose preloads a request is likely to import.
     fn tier_for(&self, request: &Request) -> &Arc<Tier> {
         let imports = match &request.source {
-            Source::Code { text, .. }
-            | Source::Expression(text)
-            | Source::Declarations(text) => text.contains("import"),
+            Source::Code { text, .. } | Source::Expression(text) | Source::Declarations(text) => {
+                text.contains("import")
+            }
             Source::File(_) => true,
         };
         let inner = &self.inner;

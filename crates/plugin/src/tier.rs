@@ -59,9 +59,15 @@ pub struct Tier {
 pub enum State {
     /// The first zygote is coming up.
     Starting,
-    Up { generation: u32, ready: Arc<ZygoteReady> },
+    Up {
+        generation: u32,
+        ready: Arc<ZygoteReady>,
+    },
     /// The last attempt failed; another follows.
-    Down { reason: String, fatal: bool },
+    Down {
+        reason: String,
+        fatal: bool,
+    },
     Stopped,
 }
 
@@ -130,7 +136,7 @@ impl Tier {
                     generation,
                     pid = zygote.pid(),
                     python = %ready.python_version,
-                    ms = began.elapsed().as_millis() as u64,
+                    ms = began.elapsed().as_secs_f64() * 1000.0,
                     "zygote up"
                 );
                 for fault in &ready.set_aside {
@@ -279,9 +285,7 @@ impl Tier {
         };
         match tokio::time::timeout(patience, wait).await {
             Ok(spare) => spare,
-            Err(_) => {
-                Err(Fault::NoChild { waited: began.elapsed(), reason: self.reason() })
-            }
+            Err(_) => Err(Fault::NoChild { waited: began.elapsed(), reason: self.reason() }),
         }
     }
 

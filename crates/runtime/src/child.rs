@@ -6,7 +6,7 @@
 use crate::channel::{Channel, ChannelError};
 use crate::execute::{self, End, Tools};
 use crate::link::{self, Link};
-use crate::{convert, errors, ffi, qntx, variables};
+use crate::{convert, errors, ffi, hints, qntx, variables};
 use proto::codec::{MAX_FROM_CHILD, MAX_TO_CHILD};
 use proto::frame::{
     Done, Exited, Job, Raised, Sealed, ToChild, Variable, Warm, done, from_child, job, to_child,
@@ -292,7 +292,9 @@ fn ended(py: Python<'_>, error: &PyErr, job: &Job) -> done::End {
         }
         return done::End::Exited(Exited { code, message: message.unwrap_or_default() });
     }
-    done::End::Raised(errors::raised(py, error, execute::filename(job)))
+    let mut raised = errors::raised(py, error, execute::filename(job));
+    hints::add(&mut raised);
+    done::End::Raised(raised)
 }
 
 fn result_error(reason: &str) -> Raised {

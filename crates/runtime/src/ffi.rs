@@ -32,21 +32,19 @@ pub struct Start {
 /// Must be called once per process, before any other use of pyo3.
 pub fn initialize(start: &Start) -> Result<(), InitError> {
     let mut pre = std::mem::MaybeUninit::<ffi::PyPreConfig>::uninit();
-    // SAFETY: PyPreConfig_InitIsolatedConfig writes every field of the struct it is given.
-    let mut pre = unsafe {
-        ffi::PyPreConfig_InitIsolatedConfig(pre.as_mut_ptr());
-        pre.assume_init()
-    };
+    // SAFETY: the pointer is to a live, writable PyPreConfig, which the callee fills.
+    unsafe { ffi::PyPreConfig_InitIsolatedConfig(pre.as_mut_ptr()) };
+    // SAFETY: PyPreConfig_InitIsolatedConfig has written every field.
+    let mut pre = unsafe { pre.assume_init() };
     pre.utf8_mode = 1;
     // SAFETY: `pre` was initialised above; pre-initialising twice is allowed and a no-op.
     check(unsafe { ffi::Py_PreInitialize(&raw const pre) })?;
 
     let mut config = std::mem::MaybeUninit::<ffi::PyConfig>::uninit();
-    // SAFETY: PyConfig_InitIsolatedConfig writes every field of the struct it is given.
-    let mut config = unsafe {
-        ffi::PyConfig_InitIsolatedConfig(config.as_mut_ptr());
-        config.assume_init()
-    };
+    // SAFETY: the pointer is to a live, writable PyConfig, which the callee fills.
+    unsafe { ffi::PyConfig_InitIsolatedConfig(config.as_mut_ptr()) };
+    // SAFETY: PyConfig_InitIsolatedConfig has written every field.
+    let mut config = unsafe { config.assume_init() };
     config.site_import = 0;
     config.write_bytecode = 0;
     config.parse_argv = 0;
@@ -64,41 +62,34 @@ pub fn initialize(start: &Start) -> Result<(), InitError> {
 }
 
 fn set_strings(config: &mut ffi::PyConfig, start: &Start) -> Result<(), InitError> {
-    let config: *mut ffi::PyConfig = config;
-    // SAFETY: projections of a live PyConfig; no reference is made.
-    let (encoding, errors, home, executable, program) = unsafe {
-        (
-            &raw mut (*config).stdio_encoding,
-            &raw mut (*config).stdio_errors,
-            &raw mut (*config).home,
-            &raw mut (*config).executable,
-            &raw mut (*config).program_name,
-        )
-    };
-    set(config, encoding, "utf-8")?;
-    set(config, errors, "replace")?;
+    config.stdio_encoding = set(config, config.stdio_encoding, "utf-8")?;
+    config.stdio_errors = set(config, config.stdio_errors, "replace")?;
     if let Some(path) = &start.home {
-        set(config, home, &path.to_string_lossy())?;
+        config.home = set(config, config.home, &path.to_string_lossy())?;
     }
     if let Some(path) = &start.executable {
-        set(config, executable, &path.to_string_lossy())?;
-        set(config, program, &path.to_string_lossy())?;
+        let path = path.to_string_lossy();
+        config.executable = set(config, config.executable, &path)?;
+        config.program_name = set(config, config.program_name, &path)?;
     }
     Ok(())
 }
 
+/// The new value of a string field of `config` whose value is `old`.
 fn set(
-    config: *mut ffi::PyConfig,
-    field: *mut *mut libc::wchar_t,
+    config: &mut ffi::PyConfig,
+    old: *mut libc::wchar_t,
     value: &str,
-) -> Result<(), InitError> {
+) -> Result<*mut libc::wchar_t, InitError> {
     let text = CString::new(value).map_err(|_| InitError {
         function: "PyConfig_SetBytesString".to_owned(),
         reason: format!("`{value}` has a NUL byte"),
     })?;
-    // SAFETY: `field` points into `*config`, which is initialised; `text` is NUL-terminated and
-    // copied by the callee.
-    check(unsafe { ffi::PyConfig_SetBytesString(config, field, text.as_ptr()) })
+    let mut field = old;
+    // SAFETY: `config` is initialised; `field` is NULL or a string the callee allocated for it, and
+    // is replaced by a new one; `text` is NUL-terminated and copied.
+    check(unsafe { ffi::PyConfig_SetBytesString(config, &raw mut field, text.as_ptr()) })?;
+    Ok(field)
 }
 
 fn check(status: ffi::PyStatus) -> Result<(), InitError> {
@@ -122,13 +113,12 @@ fn text(pointer: *const std::ffi::c_char) -> String {
 pub fn libpython_path() -> Option<PathBuf> {
     let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
     let address = ffi::Py_InitializeFromConfig as *const libc::c_void;
-    // SAFETY: dladdr only looks the address up and fills `info`, which is zeroed before.
-    let info = unsafe {
-        if libc::dladdr(address, info.as_mut_ptr()) == 0 {
-            return None;
-        }
-        info.assume_init()
-    };
+    // SAFETY: dladdr only looks the address up and fills `info`, which is live.
+    if unsafe { libc::dladdr(address, info.as_mut_ptr()) } == 0 {
+        return None;
+    }
+    // SAFETY: zeroed, which is a valid Dl_info, and then filled.
+    let info = unsafe { info.assume_init() };
     if info.dli_fname.is_null() {
         return None;
     }
@@ -183,22 +173,19 @@ pub fn eval_code(
     code: &Py<PyAny>,
     globals: &pyo3::Bound<'_, pyo3::types::PyDict>,
 ) -> pyo3::PyResult<Py<PyAny>> {
-    // SAFETY: both pointers are live for the call; the result is a new reference or NULL with an
-    // exception set, which is what `from_owned_ptr_or_err` takes.
-    unsafe {
-        let value = ffi::PyEval_EvalCode(code.as_ptr(), globals.as_ptr(), globals.as_ptr());
-        pyo3::Bound::from_owned_ptr_or_err(py, value).map(pyo3::Bound::unbind)
-    }
+    // SAFETY: the code object and the dictionary are live for the call, and the caller is attached.
+    let value = unsafe { ffi::PyEval_EvalCode(code.as_ptr(), globals.as_ptr(), globals.as_ptr()) };
+    // SAFETY: PyEval_EvalCode returns a new reference, or NULL with an exception set.
+    unsafe { pyo3::Bound::from_owned_ptr_or_err(py, value) }.map(pyo3::Bound::unbind)
 }
 
 /// Peak resident memory of this process in KiB.
 #[must_use]
 pub fn max_rss_kib() -> u64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: getrusage fills the struct it is given, which is zeroed before.
-    let usage = unsafe {
-        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
-        usage.assume_init()
-    };
+    // SAFETY: getrusage fills the struct it is given, which is live.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+    // SAFETY: zeroed, which is a valid rusage, whether or not the call succeeded.
+    let usage = unsafe { usage.assume_init() };
     u64::try_from(usage.ru_maxrss).unwrap_or(0)
 }

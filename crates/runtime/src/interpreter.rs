@@ -53,7 +53,7 @@ fn executable_in(home: &Path) -> Option<PathBuf> {
 /// Starts CPython without `site` and says what came up.
 pub fn start(home: &str) -> Result<Interpreter, InitError> {
     ffi::initialize(&locate(home))?;
-    Python::attach(|py| describe(py))
+    Python::attach(describe)
         .map_err(|error| InitError { function: "sys".to_owned(), reason: error.to_string() })
 }
 
@@ -128,14 +128,12 @@ fn pth_entries(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// What was imported, and what could not be, with the reason.
+pub type Preloaded = (Vec<String>, Vec<(String, String)>);
+
 /// Imports `modules`, with `os.register_at_fork` out of action: what its
-/// callbacks would do in each child is done once, by hand (DESIGN 2).
-///
-/// Returns what was imported and what could not be, with the reason.
-pub fn preload(
-    py: Python<'_>,
-    modules: &[String],
-) -> PyResult<(Vec<String>, Vec<(String, String)>)> {
+/// callbacks would do in each child is done by hand (DESIGN 2).
+pub fn preload(py: Python<'_>, modules: &[String]) -> PyResult<Preloaded> {
     let os = py.import("os")?;
     let posix = py.import("posix")?;
     let original = posix.getattr("register_at_fork")?;

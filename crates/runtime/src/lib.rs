@@ -12,6 +12,7 @@ pub mod convert;
 pub mod errors;
 pub mod execute;
 pub mod ffi;
+pub mod hints;
 pub mod interpreter;
 pub mod link;
 pub mod natives;

@@ -252,7 +252,6 @@ fn seal(start: &ZygoteStart, read: &[PathBuf]) -> Result<(Enforced, ChildSeal), 
         write_root: Some(PathBuf::from(&start.scratch_root)),
         landlock_abi_cap,
         allow_weak: start.allow_weak,
-        ..ZygotePolicy::default()
     };
     let proof = SingleThreaded::prove().map_err(at("seal"))?;
     let enforced = sandbox::seal_zygote(&policy, proof).map_err(at("seal"))?;

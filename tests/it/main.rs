@@ -1,0 +1,13 @@
+//! End to end: the real binary, started as its user starts it, over HTTP, gRPC
+//! and the command line.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod attest;
+mod cli;
+mod errors;
+mod execute;
+mod hostile;
+mod isolation;
+mod lifecycle;
+mod limits;
+mod support;
