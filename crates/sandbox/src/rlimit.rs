@@ -90,7 +90,7 @@ pub fn read_for(pid: i32, resource: Resource) -> io::Result<Limit> {
 pub struct ChildRlimits {
     /// Private writable memory beyond what the child has at the moment of setting.
     pub data_bytes: Option<u64>,
-    /// Processor time: `SIGXCPU` at this many seconds, `SIGKILL` one later.
+    /// Processor time: `SIGXCPU` at this many seconds.
     pub cpu_secs: Option<u64>,
     /// Size of one file.
     pub fsize_bytes: Option<u64>,
@@ -103,39 +103,40 @@ pub struct ChildRlimits {
 
 impl ChildRlimits {
     /// Sets these, and takes away what no execution needs: core files, locked memory, message
-    /// queues, real-time priority, more than a few queued signals.
+    /// queues, real-time priority.
+    ///
+    /// Only soft limits are set, so that an unprivileged supervisor can raise them again for a later
+    /// request; the child's filter refuses `prlimit64` and `setrlimit` with a new value, so it
+    /// cannot.
     ///
     /// # Errors
     /// As [`set_for`]; also when the child's memory cannot be read.
     pub fn apply_to(&self, pid: i32) -> io::Result<()> {
-        let mut limits = vec![
-            (Resource::Core, 0, 0),
-            (Resource::LockedMemory, 0, 0),
-            (Resource::MessageQueues, 0, 0),
-            (Resource::RealTimePriority, 0, 0),
+        let none = [
+            Resource::Core,
+            Resource::LockedMemory,
+            Resource::MessageQueues,
+            Resource::RealTimePriority,
         ];
-        if let Some(bytes) = self.data_bytes {
-            let most = memory_of(pid)?.data.saturating_add(bytes);
-            limits.push((Resource::Data, most, most));
-        }
-        if let Some(secs) = self.cpu_secs {
-            limits.push((Resource::Cpu, secs, secs.saturating_add(1)));
-        }
-        let same = [
+        set_for(pid, &none.map(|resource| (resource, 0, 0)))?;
+        let data = match self.data_bytes {
+            Some(bytes) => Some(memory_of(pid)?.data.saturating_add(bytes)),
+            None => None,
+        };
+        for (resource, soft) in [
+            (Resource::Data, data),
+            (Resource::Cpu, self.cpu_secs),
             (Resource::FileSize, self.fsize_bytes),
             (Resource::OpenFiles, self.nofile),
             (Resource::Processes, self.nproc),
-        ];
-        for (resource, most) in same {
-            limits.extend(most.map(|most| (resource, most, most)));
+        ] {
+            if let Some(soft) = soft {
+                let hard = read_for(pid, resource)?.hard;
+                // a wish above an inherited hard limit is met by that limit, not by an error
+                set_for(pid, &[(resource, soft.min(hard), hard)])?;
+            }
         }
-        // a wish above an inherited hard limit is met by that limit, not by an error
-        for (resource, soft, hard) in &mut limits {
-            let ceiling = read_for(pid, *resource)?.hard;
-            *hard = (*hard).min(ceiling);
-            *soft = (*soft).min(ceiling);
-        }
-        set_for(pid, &limits)
+        Ok(())
     }
 }
 

@@ -59,7 +59,9 @@ pub(crate) fn die_with_the_supervisor(world: &World) {
     supervisor.0.kill().unwrap();
     supervisor.0.wait().unwrap();
     for process in held {
-        assert!(readable(process.as_fd()), "{} outlives its supervisor", process.pid());
+        let ended = readable(process.as_fd());
+        process.kill().ok();
+        assert!(ended, "{} outlives its supervisor", process.pid());
     }
 }
 
