@@ -142,6 +142,8 @@ pub(crate) const CASES: &[Case] = &[
     case("raise_limits", |_| set_limit(), Done, Errno(EPERM)),
     case("personality", |_| call(libc::SYS_personality, &[0xffff_ffff]), Done, Errno(EPERM)),
     case("unshare", |_| call(libc::SYS_unshare, &[0]), Done, Trapped("unshare")),
+    #[cfg(target_arch = "x86_64")]
+    case("unshare_without_stack", |_| unshare_without_stack(), Done, Trapped("unshare")),
     case("bpf", |_| call(libc::SYS_bpf, &[9999]), Skip, Trapped("bpf")),
     case("mount", |_| call(libc::SYS_mount, &[]), Skip, Trapped("mount")),
     case("unknown_call", |_| call(NR_UNKNOWN, &[]), Errno(ENOSYS), Errno(ENOSYS)),
@@ -341,6 +343,11 @@ fn push_input() -> io::Result<Expect> {
 
 fn prctl(option: i32, value: usize) -> io::Result<Expect> {
     call(libc::SYS_prctl, &[option.unsigned_abs() as usize, value])
+}
+
+#[cfg(target_arch = "x86_64")]
+fn unshare_without_stack() -> io::Result<Expect> {
+    done(raw::syscall_without_stack(libc::SYS_unshare))
 }
 
 fn own_filter() -> io::Result<Expect> {

@@ -24,6 +24,20 @@ pub(crate) fn getpid_by_int80() -> io::Result<i64> {
     if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(result.into()) }
 }
 
+/// A system call without arguments made while the stack pointer leads nowhere.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn syscall_without_stack(nr: i64) -> io::Result<i64> {
+    let result: i64;
+    // SAFETY: the stack pointer is back before anything could use it: the kernel does not, except
+    // for a signal, whose handler has a stack of its own.
+    unsafe {
+        std::arch::asm!("mov r12, rsp", "mov rsp, 64", "syscall", "mov rsp, r12",
+            inlateout("rax") nr => result, in("rdi") 0, out("r12") _, out("rcx") _, out("r11") _);
+    }
+    let errno = i32::try_from(-result).unwrap_or(0);
+    if result < 0 { Err(io::Error::from_raw_os_error(errno)) } else { Ok(result) }
+}
+
 /// Ends the process at once, without destructors or buffers.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit has no preconditions.
