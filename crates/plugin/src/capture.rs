@@ -46,9 +46,11 @@ impl Capture {
 
     /// From now on [`Capture::fill`] waits for output.
     pub fn watch(&mut self) -> io::Result<()> {
-        if let Source::Idle(fd) = &self.source {
-            let receiver = Receiver::from_owned_fd_unchecked(fd.try_clone()?)?;
-            self.source = Source::Watched(receiver);
+        match std::mem::replace(&mut self.source, Source::Ended) {
+            Source::Idle(fd) => {
+                self.source = Source::Watched(Receiver::from_owned_fd_unchecked(fd)?);
+            }
+            other => self.source = other,
         }
         Ok(())
     }
@@ -86,7 +88,11 @@ impl Capture {
         let room = self.cap.saturating_sub(start);
         if room == 0 || start == 0 {
             // Most programs print a line: no memory is made ready for more.
-            return if room == 0 { self.read_through::<PIPE>(0) } else { self.read_through::<SMALL>(room) };
+            return if room == 0 {
+                self.read_through::<PIPE>(0)
+            } else {
+                self.read_through::<SMALL>(room)
+            };
         }
         let room = room.min(PIPE);
         self.kept.resize(start + room, 0);
@@ -108,8 +114,8 @@ impl Capture {
         self.total
     }
 
-    /// The end: what was kept.
-    pub fn finish(mut self) -> (Captured, u64) {
+    /// The end: what was kept, what was written, and the pipe for a further run.
+    pub fn finish(mut self) -> (Captured, u64, Option<OwnedFd>) {
         // A stream that can't be read any more has said all it will say.
         for _ in 0..64 {
             let before = self.total;
@@ -118,7 +124,12 @@ impl Capture {
             }
         }
         let truncated = self.total > self.kept.len() as u64;
-        (Captured { bytes: self.kept, truncated }, self.total)
+        let fd = match self.source {
+            Source::Idle(fd) => Some(fd),
+            Source::Watched(receiver) => receiver.into_nonblocking_fd().ok(),
+            Source::Ended => None,
+        };
+        (Captured { bytes: self.kept, truncated }, self.total, fd)
     }
 }
 
@@ -136,7 +147,8 @@ mod tests {
     use std::io::Write as _;
 
     fn pipe() -> (OwnedFd, std::fs::File) {
-        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe");
+        let (read, write) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe");
         rustix::io::ioctl_fionbio(&read, true).expect("non-blocking");
         (read, write.into())
     }
@@ -157,7 +169,7 @@ mod tests {
                 .expect("in time")
                 .expect("a read");
         }
-        let (captured, total) = capture.finish();
+        let (captured, total, _) = capture.finish();
         assert_eq!(captured.bytes.len(), 25_000);
         assert!(captured.truncated);
         assert_eq!(total, 1_000_000);
@@ -167,7 +179,10 @@ mod tests {
     fn a_short_output_is_there_without_ever_being_watched() {
         let (read, mut write) = pipe();
         write.write_all(b"Hello\n").expect("a write");
-        let (captured, total) = Capture::new(read, 100).finish();
-        assert_eq!((captured.bytes.as_slice(), captured.truncated, total), (&b"Hello\n"[..], false, 6));
+        let (captured, total, _) = Capture::new(read, 100).finish();
+        assert_eq!(
+            (captured.bytes.as_slice(), captured.truncated, total),
+            (&b"Hello\n"[..], false, 6)
+        );
     }
 }

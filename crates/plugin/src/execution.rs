@@ -36,7 +36,6 @@ pub struct Conditions {
     pub host: Arc<Host>,
     pub context: Arc<CallContext>,
     pub queued: Duration,
-    pub cores: u32,
     pub weakened: Vec<String>,
 }
 
@@ -87,13 +86,15 @@ impl Drop for Call {
 
 /// Runs `request` in `spare`.
 pub async fn run(
-    spare: Spare,
+    mut spare: Spare,
     request: Request,
     conditions: Conditions,
 ) -> Result<(Answer, After), Fault> {
-    let watchdog = Watchdog::start(&spare, &request.limits, conditions.cores)?;
-    let stdout = duplicate(&spare.stdout)?;
-    let stderr = duplicate(&spare.stderr)?;
+    let watchdog = Watchdog::start(&mut spare, &request.limits)?;
+    let (Some(stdout), Some(stderr)) = (spare.stdout.take(), spare.stderr.take()) else {
+        let source = std::io::Error::other("its streams ended in an earlier run");
+        return Err(Fault::System { what: "the child can't be captured from", source });
+    };
     let cap = request.limits.output_bytes;
     let mut run = Run {
         spare,
@@ -111,10 +112,6 @@ pub async fn run(
     let began = Instant::now();
     let stop = run.until_it_stops(began).await;
     Ok(run.answer(stop, began).await)
-}
-
-fn duplicate(fd: &std::os::fd::OwnedFd) -> Result<std::os::fd::OwnedFd, Fault> {
-    fd.try_clone().map_err(|source| Fault::System { what: "a pipe can't be duplicated", source })
 }
 
 impl Run {
@@ -336,8 +333,10 @@ impl Run {
             }
         };
         let cpu = self.watchdog.cpu_used(&self.spare.process);
-        let (stdout, stdout_bytes) = self.stdout.finish();
-        let (stderr, stderr_bytes) = self.stderr.finish();
+        let (stdout, stdout_bytes, stdout_fd) = self.stdout.finish();
+        let (stderr, stderr_bytes, stderr_fd) = self.stderr.finish();
+        self.spare.stdout = stdout_fd;
+        self.spare.stderr = stderr_fd;
         let mut usage = Usage {
             queued: self.conditions.queued,
             cpu,
@@ -346,6 +345,12 @@ impl Run {
             stderr_bytes,
             host_calls: self.calls,
         };
+        tracing::debug!(
+            execution = self.conditions.id,
+            total_us = duration.as_secs_f64() * 1e6,
+            child_us = claimed.run_us,
+            "run ended"
+        );
         let session = self.request.session.is_some();
         let (outcome, after) = if gone {
             let reaped = self.spare.process.ended(END_PATIENCE).await;

@@ -16,3 +16,9 @@ use tokio::io::unix::AsyncFd;
 pub fn watch<T: AsFd + AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::new(owner)
 }
+
+/// Watches an owned descriptor for reading alone.
+#[expect(deprecated, reason = "as in `watch`")]
+pub fn watch_reads<T: AsFd + AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(owner, tokio::io::Interest::READABLE)
+}

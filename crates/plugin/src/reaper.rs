@@ -9,10 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// How long a finished child lingers before it is killed: its teardown would
-/// otherwise take the core the answer needs (DESIGN 2).
-pub const LINGER: Duration = Duration::from_millis(2);
-
 /// A living child: its process and its directory. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
@@ -94,18 +90,6 @@ impl Process {
         let census = Arc::clone(&self.census);
         let task = tokio::spawn(async move { reap(inner, patience, &census).await });
         task.await.ok().flatten()
-    }
-
-    /// Lets a finished child go: after [`LINGER`], beside everything else.
-    pub fn release(mut self, then: impl FnOnce() + Send + 'static) {
-        let Some(inner) = self.inner.take() else { return };
-        let census = Arc::clone(&self.census);
-        tokio::spawn(async move {
-            tokio::time::sleep(LINGER).await;
-            then();
-            kill_inner(&inner);
-            reap(inner, Duration::ZERO, &census).await;
-        });
     }
 }
 

@@ -6,12 +6,20 @@ use crate::error::Fault;
 use crate::reaper::{Census, Process};
 use crate::scratch::{Scratch, ScratchRoot};
 use crate::stream::ChildStream;
+use proto::claimed::Checked;
 use proto::codec::MAX_FROM_CHILD;
 use proto::frame::Sealed;
-use proto::claimed::Checked;
 use proto::{Claimed, Limits};
+use sandbox::rlimit::ChildRlimits;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a finished child lingers before it is killed: its teardown would
+/// otherwise take the core the answer needs (DESIGN 2).
+pub const LINGER: Duration = Duration::from_millis(2);
+/// Descriptors a child may have open (bounds pipes and sockets too).
+const OPEN_FILES: u64 = 256;
 
 /// Both halves of what a child will own, before it exists.
 #[derive(Debug)]
@@ -35,14 +43,25 @@ pub struct Ours {
 pub struct Spare {
     pub process: Process,
     pub stream: ChildStream,
-    pub stdout: OwnedFd,
-    pub stderr: OwnedFd,
+    /// `None` while a run captures from it.
+    pub stdout: Option<OwnedFd>,
+    pub stderr: Option<OwnedFd>,
     pub generation: u32,
     pub sealed: Sealed,
-    /// Private writable memory it had before its job: the limit counts from here.
-    pub baseline: u64,
-    /// Resident memory before its job, pages shared with the zygote included.
-    pub baseline_resident: u64,
+    pub baseline: Baseline,
+}
+
+/// What a child had used before its job: its limits count from here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Baseline {
+    /// Private writable memory.
+    pub data: u64,
+    /// Resident memory, pages shared with the zygote included.
+    pub resident: u64,
+    /// CPU time.
+    pub cpu: Duration,
+    /// The kernel's limits in force.
+    pub rlimits: ChildRlimits,
 }
 
 impl Draft {
@@ -78,6 +97,7 @@ impl Spare {
         ours: Ours,
         generation: u32,
         census: Arc<Census>,
+        defaults: &Limits,
     ) -> Result<Self, String> {
         let process = Process::adopt(pid, scratch, census)
             .map_err(|error| format!("process {pid} is not a child of ours: {error}"))?;
@@ -97,17 +117,66 @@ impl Spare {
             Ok(_) => return Err("its first frame was not that it is warm".to_owned()),
             Err(error) => return Err(error.to_string()),
         };
-        let memory = sandbox::rlimit::memory_of(pid)
-            .map_err(|error| format!("its memory can't be read: {error}"))?;
+        let baseline = Baseline::take(pid, defaults)
+            .map_err(|error| format!("its limits can't be set: {error}"))?;
         Ok(Self {
             process,
             stream,
-            stdout: ours.stdout,
-            stderr: ours.stderr,
+            stdout: Some(ours.stdout),
+            stderr: Some(ours.stderr),
             generation,
             sealed: warm.sealed.unwrap_or_default(),
-            baseline: memory.data,
-            baseline_resident: memory.resident,
+            baseline,
         })
     }
+
+    /// Lets a finished child go, after [`LINGER`]: its descriptors and its
+    /// memory are given back when the answer is on its way.
+    pub fn let_go(self, then: impl FnOnce() + Send + 'static) {
+        tokio::spawn(async move {
+            tokio::time::sleep(LINGER).await;
+            drop(self);
+            then();
+        });
+    }
+}
+
+impl Baseline {
+    /// Reads what `pid` has used and sets the kernel's limits to `defaults`, so
+    /// that a request that asks for nothing else costs no system call.
+    fn take(pid: i32, defaults: &Limits) -> std::io::Result<Self> {
+        let memory = sandbox::rlimit::memory_of(pid)?;
+        let cpu = sandbox::process::cpu_time(pid)?;
+        let mut baseline = Self {
+            data: memory.data,
+            resident: memory.resident,
+            cpu,
+            rlimits: ChildRlimits::default(),
+        };
+        baseline.limit(pid, defaults)?;
+        Ok(baseline)
+    }
+
+    /// Sets the kernel's limits for a run under `limits`, where they differ.
+    pub fn limit(&mut self, pid: i32, limits: &Limits) -> std::io::Result<()> {
+        let wanted = ChildRlimits {
+            data_bytes: Some(limits.memory_bytes),
+            // Whole seconds, rounded up; the watchdog's tick is exact.
+            cpu_secs: Some((self.cpu + limits.cpu_time(cores())).as_secs().saturating_add(1)),
+            fsize_bytes: Some(limits.scratch_bytes),
+            nofile: Some(OPEN_FILES),
+            nproc: None,
+        };
+        if wanted != self.rlimits {
+            wanted.apply_to(pid)?;
+            self.rlimits = wanted;
+        }
+        Ok(())
+    }
+}
+
+/// Cores this process may use.
+#[must_use]
+pub fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
 }

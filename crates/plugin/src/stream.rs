@@ -6,8 +6,9 @@
 
 use proto::codec::{self, CodecError, Decoder, MAX_TO_CHILD};
 use proto::frame::{FromChild, ToChild};
-use std::os::fd::OwnedFd;
-use tokio::net::UnixStream;
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use tokio::io::unix::AsyncFd;
 
 /// Why a child's channel can't be used any more.
 #[derive(Debug, thiserror::Error)]
@@ -26,14 +27,16 @@ pub enum StreamError {
 /// One end of a socket pair, framed.
 #[derive(Debug)]
 pub struct ChildStream {
-    socket: UnixStream,
+    // Watched for reading alone: an answer must not be preceded by a wake-up
+    // that says no more than that the job could be written.
+    socket: AsyncFd<OwnedFd>,
     decoder: Decoder<FromChild>,
 }
 
 impl ChildStream {
     /// Watches `fd`, which is a non-blocking stream socket.
     pub fn new(fd: OwnedFd, cap: usize) -> std::io::Result<Self> {
-        let socket = UnixStream::from_std(fd.into())?;
+        let socket = crate::readiness::watch_reads(fd)?;
         Ok(Self { socket, decoder: Decoder::new(cap) })
     }
 
@@ -41,17 +44,30 @@ impl ChildStream {
     pub async fn send(&mut self, frame: &ToChild) -> Result<(), StreamError> {
         let bytes = codec::encode(frame, MAX_TO_CHILD)?;
         let mut rest = bytes.as_slice();
-        loop {
-            match self.socket.try_write(rest) {
-                Ok(written) if written == rest.len() => return Ok(()),
+        while !rest.is_empty() {
+            match rustix::io::write(self.socket.get_ref(), rest) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.socket.writable().await?;
-                }
-                Err(error) if is_gone(&error) => return Err(StreamError::Closed),
+                Err(Errno::AGAIN) => return self.send_rest(rest).await,
+                Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
+    }
+
+    /// A frame larger than the socket's buffer.
+    async fn send_rest(&self, mut rest: &[u8]) -> Result<(), StreamError> {
+        let writer = crate::readiness::watch(self.socket.get_ref().as_fd().try_clone_to_owned()?)?;
+        while !rest.is_empty() {
+            let mut ready = writer.writable().await?;
+            match ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), rest)?)) {
+                Ok(Ok(written)) => rest = rest.get(written..).unwrap_or_default(),
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Ok(Err(error)) => return Err(gone_or(error)),
+                Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// The next frame. Cancelling loses nothing.
@@ -60,17 +76,33 @@ impl ChildStream {
             if let Some(frame) = self.decoder.next_message()? {
                 return Ok(frame);
             }
-            self.socket.readable().await?;
+            let mut ready = self.socket.readable().await?;
             let mut chunk = [0u8; 16 << 10];
-            match self.socket.try_read(&mut chunk) {
-                Ok(0) => return Err(StreamError::Closed),
-                Ok(read) => self.decoder.push(chunk.get(..read).unwrap_or_default()),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) if is_gone(&error) => return Err(StreamError::Closed),
-                Err(error) => return Err(error.into()),
+            match ready.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut chunk)?)) {
+                Ok(Ok(0)) => return Err(StreamError::Closed),
+                Ok(Ok(read)) => {
+                    self.decoder.push(chunk.get(..read).unwrap_or_default());
+                    // Less than asked for: there is no more, and no need to ask.
+                    if read < chunk.len() {
+                        ready.clear_ready();
+                    }
+                }
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Ok(Err(error)) => return Err(gone_or(error)),
+                Err(_) => {}
             }
         }
     }
+}
+
+impl From<Errno> for StreamError {
+    fn from(error: Errno) -> Self {
+        gone_or(error.into())
+    }
+}
+
+fn gone_or(error: std::io::Error) -> StreamError {
+    if is_gone(&error) { StreamError::Closed } else { StreamError::Io(error) }
 }
 
 fn is_gone(error: &std::io::Error) -> bool {

@@ -73,7 +73,6 @@ struct Inner {
     common: Arc<Tier>,
     census: Arc<Census>,
     executions: AtomicU64,
-    cores: u32,
     draining: AtomicBool,
     /// Cancels what still runs when the grace of a drain is over.
     cut: Notify,
@@ -140,7 +139,6 @@ impl Supervisor {
             let _ = state.wait_for(|state| !matches!(state, State::Starting)).await;
             second.keep().await;
         });
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         let admission =
             Admission::new(config.max_concurrency, config.interactive_reserve, config.max_queue);
         Ok(Self {
@@ -152,7 +150,6 @@ impl Supervisor {
                 common,
                 census,
                 executions: AtomicU64::new(0),
-                cores: u32::try_from(cores).unwrap_or(1),
                 draining: AtomicBool::new(false),
                 cut: Notify::new(),
                 cut_off: AtomicBool::new(false),
@@ -177,7 +174,6 @@ impl Supervisor {
             host: Arc::clone(&inner.host),
             context: Arc::new(self.call_context(&request)),
             queued: arrived.elapsed(),
-            cores: inner.cores,
             weakened: spare.sealed.weakened.clone(),
         };
         let (answer, after) = tokio::select! {
@@ -187,7 +183,7 @@ impl Supervisor {
         match after {
             After::Finished(spare) => {
                 let tier = Arc::clone(tier);
-                spare.process.release(move || tier.refill());
+                spare.let_go(move || tier.refill());
             }
             After::Gone => tier.refill(),
         }

@@ -229,7 +229,8 @@ impl Tier {
         let (tier, warming) = (Arc::clone(self), Arc::clone(warming));
         let census = Arc::clone(&self.nursery.census);
         tokio::spawn(async move {
-            let warm = Spare::warm(pid, scratch, ours, generation, census);
+            let defaults = &tier.nursery.config.defaults;
+            let warm = Spare::warm(pid, scratch, ours, generation, census, defaults);
             match tokio::time::timeout(FORK_PATIENCE, warm).await {
                 Ok(Ok(spare)) => {
                     tier.losses.store(0, Ordering::Relaxed);

@@ -8,15 +8,12 @@
 use crate::error::Fault;
 use crate::reaper::Process;
 use crate::scratch::Scratch;
-use crate::spare::Spare;
+use crate::spare::{Baseline, Spare, cores};
 use proto::Limits;
-use sandbox::rlimit::ChildRlimits;
 use std::time::Duration;
 
 /// Between looks at a run that goes on.
 pub const TICK: Duration = Duration::from_millis(50);
-/// Descriptors a child may have open (bounds pipes and sockets too).
-const OPEN_FILES: u64 = 256;
 /// Scratch is walked on every n-th tick.
 const SCRATCH_EVERY: u32 = 4;
 
@@ -34,35 +31,22 @@ pub enum Excess {
 pub struct Watchdog {
     limits: Limits,
     cpu_limit: Duration,
-    cpu_before: Duration,
-    baseline_data: u64,
-    baseline_resident: u64,
+    baseline: Baseline,
     peak_resident: u64,
     ticks: u32,
 }
 
 impl Watchdog {
     /// Sets the limits of the run on the waiting child.
-    pub fn start(spare: &Spare, limits: &Limits, cores: u32) -> Result<Self, Fault> {
-        let pid = spare.process.pid();
-        let system = |what| move |source| Fault::System { what, source };
-        let cpu_limit = limits.cpu_time(cores);
-        let cpu_before = sandbox::process::cpu_time(pid).unwrap_or_default();
-        let rlimits = ChildRlimits {
-            data_bytes: Some(spare.baseline.saturating_add(limits.memory_bytes)),
-            // Whole seconds, rounded up; the tick is exact.
-            cpu_secs: Some((cpu_before + cpu_limit).as_secs().saturating_add(1)),
-            fsize_bytes: Some(limits.scratch_bytes),
-            nofile: Some(OPEN_FILES),
-            nproc: None,
-        };
-        rlimits.apply_to(pid).map_err(system("the child's limits can't be set"))?;
+    pub fn start(spare: &mut Spare, limits: &Limits) -> Result<Self, Fault> {
+        spare
+            .baseline
+            .limit(spare.process.pid(), limits)
+            .map_err(|source| Fault::System { what: "the child's limits can't be set", source })?;
         Ok(Self {
             limits: limits.clone(),
-            cpu_limit,
-            cpu_before,
-            baseline_data: spare.baseline,
-            baseline_resident: spare.baseline_resident,
+            cpu_limit: limits.cpu_time(cores()),
+            baseline: spare.baseline.clone(),
             peak_resident: 0,
             ticks: 0,
         })
@@ -77,7 +61,7 @@ impl Watchdog {
         }
         if let Ok(memory) = sandbox::rlimit::memory_of(pid) {
             self.peak_resident = self.peak_resident.max(memory.resident);
-            let grown = memory.resident.saturating_sub(self.baseline_resident);
+            let grown = memory.resident.saturating_sub(self.baseline.resident);
             if grown > self.limits.memory_bytes {
                 return Some(Excess::Memory);
             }
@@ -102,13 +86,14 @@ impl Watchdog {
     /// CPU time of the run so far.
     #[must_use]
     pub fn cpu_used(&self, process: &Process) -> Duration {
-        sandbox::process::cpu_time(process.pid()).map_or(Duration::ZERO, |now| self.since_start(now))
+        sandbox::process::cpu_time(process.pid())
+            .map_or(Duration::ZERO, |now| self.since_start(now))
     }
 
     /// `total`, without what the child used before its job.
     #[must_use]
     pub fn since_start(&self, total: Duration) -> Duration {
-        total.saturating_sub(self.cpu_before)
+        total.saturating_sub(self.baseline.cpu)
     }
 
     /// Whether `cpu` is (nearly) all the CPU time allowed.
@@ -123,14 +108,14 @@ impl Watchdog {
         let near = self.limits.memory_bytes / 10 * 9;
         let peak = peak_of(process.pid()).unwrap_or(0);
         let data = sandbox::rlimit::memory_of(process.pid()).map_or(0, |memory| memory.data);
-        peak.saturating_sub(self.baseline_resident) >= near
-            || data.saturating_sub(self.baseline_data) >= near
+        peak.saturating_sub(self.baseline.resident) >= near
+            || data.saturating_sub(self.baseline.data) >= near
     }
 
     /// Whether a peak of resident memory is 90 % of the limit.
     #[must_use]
     pub fn peak_near_limit(&self, peak: u64) -> bool {
-        peak.saturating_sub(self.baseline_resident) >= self.limits.memory_bytes / 10 * 9
+        peak.saturating_sub(self.baseline.resident) >= self.limits.memory_bytes / 10 * 9
     }
 
     /// Largest resident memory seen on a tick.
