@@ -10,4 +10,5 @@ mod hostile;
 mod isolation;
 mod lifecycle;
 mod limits;
+mod readme;
 mod support;
