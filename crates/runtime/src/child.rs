@@ -244,7 +244,7 @@ fn one_job(
     match end {
         End::Value(value) => {
             if job.kind() == job::Kind::Declare {
-                done.declarations = qntx.declarations(py, MAX_DECLARATIONS)?;
+                done.declarations = declarations(py, qntx, value.bind(py))?;
             } else if !value.is_none(py) {
                 match convert::to_json(value.bind(py), &rules(job)) {
                     Ok(json) => done.result = Some(json),
@@ -276,6 +276,17 @@ fn one_job(
     done.run_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     done.max_rss_bytes = max_rss_bytes();
     Ok(done)
+}
+
+/// `{"read": "tree" or "run", "declared": […]}`: from the syntax tree when
+/// `read` is a list, else from the run that just ended.
+fn declarations(py: Python<'_>, qntx: &qntx::Module, read: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    let (by, declared) = if read.is_none() {
+        ("run", qntx.declarations(py, MAX_DECLARATIONS)?)
+    } else {
+        ("tree", qntx::declarations(read, MAX_DECLARATIONS)?)
+    };
+    Ok([format!("{{\"read\":\"{by}\",\"declared\":").as_bytes(), &declared, b"}"].concat())
 }
 
 fn ended(py: Python<'_>, error: &PyErr, job: &Job) -> done::End {

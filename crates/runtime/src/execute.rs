@@ -39,6 +39,7 @@ pub struct Tools {
     path: Py<PyList>,
     sys: Py<PyModule>,
     calls_main: Py<PyAny>,
+    declared: Py<PyAny>,
 }
 
 /// Decides whether a module calls `main` itself or guards on `__name__`: walks
@@ -76,6 +77,11 @@ impl Tools {
         let calls_main = namespace
             .get_item("calls_main")?
             .ok_or_else(|| PyValueError::new_err("calls_main is not defined"))?;
+        let reader = PyDict::new(py);
+        qntx::run_source(py, include_str!("python/declared.py"), "<qntx declared>", &reader)?;
+        let declared = reader
+            .get_item("declared")?
+            .ok_or_else(|| PyValueError::new_err("declared is not defined"))?;
         Ok(Self {
             compile: builtins.getattr("compile")?.unbind(),
             expr: ast.getattr("Expr")?.unbind(),
@@ -90,6 +96,7 @@ impl Tools {
             builtins: builtins.unbind(),
             sys: sys.unbind(),
             calls_main: calls_main.unbind(),
+            declared: declared.unbind(),
         })
     }
 
@@ -165,6 +172,11 @@ fn attempt(
         return expression(py, tools, job, globals);
     }
     let source = read_source(py, tools, job, globals)?;
+    if job.kind() == job::Kind::Declare
+        && let Some(declared) = read_declared(py, tools, &source, filename(job))?
+    {
+        return Ok(declared);
+    }
     let compiled = compile_module(py, tools, &source, filename(job))?;
     ffi::eval_code(py, &compiled.code, globals)?;
     let mut value = match globals.get_item(VALUE)? {
@@ -174,8 +186,10 @@ fn attempt(
         }
         None => none.clone_ref(py),
     };
-    if job.kind() != job::Kind::Declare
-        && let Some(returned) = call_entry(py, tools, qntx, job, globals, &compiled)?
+    if job.kind() == job::Kind::Declare {
+        return Ok(none);
+    }
+    if let Some(returned) = call_entry(py, tools, qntx, job, globals, &compiled)?
         && !returned.is_none(py)
     {
         value = returned;
@@ -213,6 +227,25 @@ fn read_source<'py>(
 /// The supervisor only forwards text; the check costs nothing beside the parse.
 fn text_of(job: &Job) -> PyResult<&str> {
     std::str::from_utf8(&job.source).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+/// What a module declares, from its syntax tree alone; `None` when only running
+/// it can tell.
+fn read_declared(
+    py: Python<'_>,
+    tools: &Tools,
+    source: &Bound<'_, PyAny>,
+    filename: &str,
+) -> PyResult<Option<Py<PyAny>>> {
+    let compile = tools.compile.bind(py);
+    let tree = compile.call1((source, filename, intern!(py, "exec"), ONLY_AST, true, -1))?;
+    let declared = tools.declared.bind(py).call1((&tree,))?;
+    if declared.is_none() {
+        return Ok(None);
+    }
+    // What the compiler alone finds, such as a `return` at module level.
+    compile.call1((&tree, filename, intern!(py, "exec"), 0, true, -1))?;
+    Ok(Some(declared.unbind()))
 }
 
 fn compile_module(

@@ -167,9 +167,7 @@ impl Module {
             entry.update(details.as_mapping())?;
             list.append(entry)?;
         }
-        let root = "declarations";
-        let rules = Rules { max_bytes, max_depth: 4, mode: Mode::Attributes, root };
-        to_json(list.as_any(), &rules).map_err(|error| PyValueError::new_err(error.to_string()))
+        declarations(list.as_any(), max_bytes)
     }
 
     /// The exception for a host call that was refused.
@@ -181,6 +179,13 @@ impl Module {
             Err(_) => PyRuntimeError::new_err(format!("{call}: {reason}")),
         }
     }
+}
+
+/// A list of declarations as JSON.
+pub fn declarations(list: &Bound<'_, PyAny>, max_bytes: usize) -> PyResult<Vec<u8>> {
+    let root = "declarations";
+    let rules = Rules { max_bytes, max_depth: 4, mode: Mode::Attributes, root };
+    to_json(list, &rules).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// The frame of a `progress` or `log`, from what `_host_note` is given.
