@@ -7,7 +7,7 @@
 use super::args::Args;
 use super::context::CallContext;
 use super::cursor::{MAX_OPEN, Rows};
-use super::error::{Call, HostError, HostErrorKind};
+use super::error::{Call, HostError};
 use super::link::{self, Link, MAX_REQUEST, client, request, unary};
 use crate::store::{Attestation, Command, Filter, Store, normalise};
 use prost::Message as _;
@@ -204,20 +204,19 @@ pub(super) async fn query(
     let (cursor, mut rows) = if let Some(cursor) = args.integer("cursor")? {
         args.finish()?;
         let known = u64::try_from(cursor).ok();
-        known
-            .and_then(|cursor| Some((cursor, cursors.take(cursor)?)))
-            .ok_or_else(|| call.invalid(format!("query {cursor} is not open (any more)")))?
+        known.and_then(|cursor| Some((cursor, cursors.take(cursor)?))).ok_or_else(|| {
+            call.invalid(format!(
+                "query {cursor} is not open (any more): of more than {MAX_OPEN} under way the \
+                     one unused for longest is closed"
+            ))
+        })?
     } else {
         let mut wanted = filter(&mut args)?;
         wanted.time_start = args.integer("since")?;
         wanted.time_end = args.integer("until")?;
         wanted.limit = args.bounded("limit", 0..=i32::MAX)?.map(i32::unsigned_abs);
         args.finish()?;
-        let cursor = cursors.reserve().ok_or_else(|| {
-            let reason = format!("{MAX_OPEN} queries are open; read one to its end first");
-            call.error(HostErrorKind::LimitExceeded, reason)
-        })?;
-        (cursor, store.open(call, wanted).await?)
+        (cursors.number(), store.open(call, wanted).await?)
     };
     let (page, more) = within(call, page(call, &mut rows)).await??;
     if more {

@@ -141,16 +141,27 @@ async fn query_is_read_in_pages_and_a_finished_cursor_is_gone() {
 }
 
 #[tokio::test]
-async fn an_execution_may_have_some_queries_open_but_not_any_number() {
+async fn of_many_open_queries_the_one_unused_for_longest_gives_way() {
     let host = standalone();
     let item = json!({"subjects": "s", "predicates": "p"});
-    call(&host, &soon(), "attest_many", json!({"items": vec![item; 600]})).await.unwrap();
+    call(&host, &soon(), "attest_many", json!({"items": vec![item; 800]})).await.unwrap();
     let context = soon();
-    for _ in 0..32 {
+    let first = call(&host, &context, "query", json!({})).await.unwrap();
+    let second = call(&host, &context, "query", json!({})).await.unwrap();
+    let read_on = json!({"cursor": first["cursor"]});
+    for _ in 0..31 {
         call(&host, &context, "query", json!({})).await.unwrap();
     }
-    let limit = HostErrorKind::LimitExceeded;
-    refused(&host, &context, "query", json!({}), limit, "32 queries are open").await;
+    // the first had to go, or it would be 33; of the rest the second is the oldest
+    let invalid = HostErrorKind::InvalidArgument;
+    refused(&host, &context, "query", read_on, invalid, "unused for longest").await;
+    let page = call(&host, &context, "query", json!({"cursor": second["cursor"]})).await.unwrap();
+    assert!(!page["attestations"].as_array().unwrap().is_empty());
+    for _ in 0..200 {
+        call(&host, &context, "query", json!({})).await.unwrap();
+    }
+    let theirs = json!({"cursor": second["cursor"]});
+    refused(&host, &context, "query", theirs, invalid, "unused for longest").await;
 }
 
 #[tokio::test]
@@ -161,6 +172,7 @@ async fn what_needs_a_core_says_so() {
         ("fetch", json!({"url": "http://x"})),
         ("create_schedule", json!({"handler": "h", "every": 5})),
         ("pause_schedule", json!({"id": "1"})),
+        ("get_schedule", json!({"id": "1"})),
         ("enqueue", json!({"handler": "h"})),
         ("llm.chat", json!({"messages": "hi"})),
         ("embed", json!({"text": "a"})),
