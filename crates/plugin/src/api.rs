@@ -7,6 +7,7 @@
 pub mod attestations;
 pub mod body;
 pub mod execute;
+pub mod handlers;
 pub mod json;
 pub mod limits;
 pub mod modules;
@@ -18,6 +19,8 @@ pub mod state;
 
 use crate::answer::Answer;
 use crate::error::{Fault, Rejected, RunError};
+use crate::handlers::Handlers;
+use crate::host::Host;
 use crate::lifecycle::Life;
 use crate::request::Request;
 use crate::settings::Settings;
@@ -153,12 +156,21 @@ pub struct Api<E, A> {
     store: A,
     settings: Arc<Settings>,
     life: Arc<Life>,
+    handlers: Arc<Handlers>,
 }
 
 impl<E: Execute, A: attestations::Find> Api<E, A> {
     /// An API over its parts.
     pub fn new(run: E, store: A, settings: Arc<Settings>, life: Arc<Life>) -> Self {
-        Self { run, store, settings, life }
+        let handlers = Arc::new(Handlers::new(Arc::new(Host::new(None))));
+        Self { run, store, settings, life, handlers }
+    }
+
+    /// With handlers to be found and run.
+    #[must_use]
+    pub fn with_handlers(mut self, handlers: Arc<Handlers>) -> Self {
+        self.handlers = handlers;
+        self
     }
 
     /// What runs executions.
@@ -174,6 +186,11 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
     /// The plugin's life.
     pub fn life(&self) -> &Arc<Life> {
         &self.life
+    }
+
+    /// The handlers.
+    pub fn handlers(&self) -> &Arc<Handlers> {
+        &self.handlers
     }
 
     /// Answers one call.
@@ -216,6 +233,7 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
             Endpoint::Version => Ok(self.version().await),
             Endpoint::Modules => self.modules(call, query).await,
             Endpoint::Health => Ok(self.health()),
+            Endpoint::Handlers => Ok(self.list_handlers()),
             Endpoint::Attestations => self.attestations(query).await,
         };
         done.unwrap_or_else(Reply::from)

@@ -25,6 +25,8 @@ pub struct Config {
     pub read_paths: Vec<PathBuf>,
     /// Where scratch directories are made; `None` = the system's temporary directory.
     pub scratch_root: Option<PathBuf>,
+    /// Where the plugin remembers its declarations; `None` = the user's state directory.
+    pub state_dir: Option<PathBuf>,
     /// Imported ahead in the common tier, beside the standard library's usual modules.
     pub preload: Vec<String>,
     /// What `/modules` reports on when asked for none.
@@ -80,6 +82,7 @@ impl Default for Config {
             file_roots: Vec::new(),
             read_paths: Vec::new(),
             scratch_root: None,
+            state_dir: None,
             preload: Vec::new(),
             default_modules: ["numpy", "pandas", "requests", "json", "os", "sys"]
                 .map(str::to_owned)

@@ -57,6 +57,18 @@ pub fn default_store() -> Option<PathBuf> {
     Some(data.join("qntx-python").join("attestations.db"))
 }
 
+/// Where the plugin remembers things when nobody names a place; `None` without HOME.
+#[must_use]
+pub fn default_state() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let state = absolute("XDG_STATE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".local").join("state")))?;
+    Some(state.join("qntx-python"))
+}
+
 /// `~` and `~/…` under the home directory; anything else, and without a home
 /// everything, as it is.
 #[must_use]

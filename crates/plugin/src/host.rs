@@ -14,6 +14,7 @@ mod error;
 mod fetch;
 mod ground;
 mod link;
+mod made;
 mod schedule;
 mod search;
 
@@ -22,6 +23,7 @@ mod tests;
 
 pub use context::CallContext;
 pub use error::{HostError, HostErrorKind};
+pub use made::{Made, MadeSchedule};
 
 use crate::store::{Attestation, Command, Filter, Store};
 use args::Args;
@@ -51,6 +53,7 @@ pub struct Endpoints {
 pub struct Host {
     embedded: Option<Store>,
     services: RwLock<Arc<Services>>,
+    made: Arc<Made>,
 }
 
 /// One state of the world; calls keep the one they began with.
@@ -90,7 +93,7 @@ impl Host {
             fetch: Link::Absent,
             token: String::new(),
         };
-        Self { embedded, services: RwLock::new(Arc::new(services)) }
+        Self { embedded, services: RwLock::new(Arc::new(services)), made: Arc::default() }
     }
 
     /// Uses the core's services from now on. Connects to nothing yet; an
@@ -157,7 +160,7 @@ impl Host {
             }
             "fetch" => (on(Service::Fetch), &s.fetch),
             "create_schedule" | "pause_schedule" | "resume_schedule" | "delete_schedule"
-            | "get_schedule" => (on(Service::Schedule), &s.schedule),
+            | "get_schedule" | "list_schedules" => (on(Service::Schedule), &s.schedule),
             "enqueue" => (on(Service::Queue), &s.queue),
             "llm.chat" => (on(Service::Llm), &s.llm),
             "embed" => (on(Service::Embedding), &s.embedding),
@@ -175,11 +178,12 @@ impl Host {
             "query" => attest::query(&s.store, call, args).await,
             "exists" => attest::exists(&s.store, call, args).await,
             "fetch" => fetch::fetch(link, token, call, args).await,
-            "create_schedule" => schedule::create(link, token, call, args).await,
+            "create_schedule" => schedule::create(link, token, call, &self.made, args).await,
             "pause_schedule" => schedule::pause(link, token, call, args).await,
             "resume_schedule" => schedule::resume(link, token, call, args).await,
-            "delete_schedule" => schedule::delete(link, token, call, args).await,
+            "delete_schedule" => schedule::delete(link, token, call, &self.made, args).await,
             "get_schedule" => schedule::get(link, token, call, args).await,
+            "list_schedules" => schedule::list(link, token, call, &self.made, args).await,
             "enqueue" => schedule::enqueue(link, token, call, args).await,
             "llm.chat" => search::chat(link, call, args).await,
             "embed" => search::embed(link, token, call, args).await,
@@ -211,6 +215,58 @@ impl Host {
     ) -> Result<Vec<Attestation>, HostError> {
         let call = Call { name: "query", service: Service::Store, context };
         self.services().store.query(&call, filter).await
+    }
+
+    /// The schedules that scripts made.
+    #[must_use]
+    pub fn made(&self) -> &Arc<Made> {
+        &self.made
+    }
+
+    /// Has the core run our handler `raw` every so many seconds, as a
+    /// declaration would; the schedule's id. An active one is left as it is.
+    pub async fn place_schedule(
+        &self,
+        context: &CallContext,
+        raw: &str,
+        every: i32,
+        description: &str,
+    ) -> Result<String, HostError> {
+        let services = self.services();
+        let call = Call { name: "create_schedule", service: Service::Schedule, context };
+        let metadata = [("plugin", context.plugin_name.as_str()), ("description", description)];
+        let wish = schedule::Wish {
+            key: format!("{}/{raw}", context.plugin_name),
+            every,
+            payload: Vec::new(),
+            metadata: metadata.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        };
+        schedule::place(&services.schedule, &services.token, &call, wish).await
+    }
+
+    /// The interval and the state of a schedule; `None` when there is none.
+    pub async fn schedule(
+        &self,
+        context: &CallContext,
+        id: &str,
+    ) -> Result<Option<(i64, String)>, HostError> {
+        let services = self.services();
+        let call = Call { name: "get_schedule", service: Service::Schedule, context };
+        match schedule::look_up(&services.schedule, &services.token, &call, id).await {
+            Ok(row) => {
+                let every = row["every"].as_i64().unwrap_or_default();
+                Ok(Some((every, row["state"].as_str().unwrap_or_default().to_owned())))
+            }
+            Err(error) if schedule::is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends a schedule.
+    pub async fn remove_schedule(&self, context: &CallContext, id: &str) -> Result<(), HostError> {
+        let services = self.services();
+        let call = Call { name: "delete_schedule", service: Service::Schedule, context };
+        schedule::remove(&services.schedule, &services.token, &call, id).await
     }
 
     fn services(&self) -> Arc<Services> {

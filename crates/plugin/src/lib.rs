@@ -16,6 +16,7 @@ pub mod env;
 pub mod error;
 pub mod execution;
 pub mod grpc;
+pub mod handlers;
 pub mod host;
 pub mod http;
 pub mod lifecycle;
@@ -29,6 +30,7 @@ pub mod spare;
 pub mod spawner;
 #[cfg(test)]
 mod stand_in;
+pub mod state;
 pub mod store;
 pub mod stream;
 pub mod supervisor;

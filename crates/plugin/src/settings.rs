@@ -86,6 +86,13 @@ pub const KEYS: &[Key] = &[
     key("queue", "integer", "256", ("0", "100000"), "Requests waiting for a free execution"),
     key("queue_timeout_secs", "number", "30", ("0.001", "3600"), "Longest wait in the queue"),
     key("file_roots", "string", "", NONE, "Directories /execute-file reads, separated by colons"),
+    key(
+        "state_dir",
+        "string",
+        "",
+        NONE,
+        "Where declarations are kept between runs; empty = $XDG_STATE_HOME/qntx-python",
+    ),
     key("enable_debug", "boolean", "false", NONE, "Log at level debug"),
 ];
 
@@ -183,6 +190,7 @@ fn set(config: &mut Config, name: &str, value: &str) -> Option<()> {
         "max_workers" if number(value) == Some(OLD_WORKERS) => {}
         "max_workers" => config.max_concurrency = whole(value, 1.0, 1024.0)? as usize,
         "queue" => config.max_queue = whole(value, 0.0, 1e5)? as usize,
+        "state_dir" => config.state_dir = Some(crate::env::expand_home(value)),
         "enable_debug" => config.debug = flag(value)?,
         _ => return None,
     }

@@ -89,6 +89,7 @@ fn source(endpoint: Endpoint, body: &mut Body<'_>, config: &Config) -> Result<So
         | Endpoint::Version
         | Endpoint::Modules
         | Endpoint::Health
+        | Endpoint::Handlers
         | Endpoint::Attestations => code(body).map(|text| Source::Code { text, function: None }),
     }
 }

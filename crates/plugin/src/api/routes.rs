@@ -13,6 +13,7 @@ pub enum Endpoint {
     Version,
     Modules,
     Health,
+    Handlers,
     Attestations,
 }
 
@@ -43,6 +44,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/version", Endpoint::Version, "Python's and the plugin's versions"),
     route("GET", "/modules", Endpoint::Modules, "Which modules can be imported"),
     route("GET", "/health", Endpoint::Health, "Readiness, sandbox, load"),
+    route("GET", "/handlers", Endpoint::Handlers, "Handlers, their triggers and last runs"),
     route(
         "GET",
         "/attestations",

@@ -9,6 +9,7 @@ use crate::api::{Api, chain};
 use crate::cli::{Exit, Failure, Invocation};
 use crate::config::Config;
 use crate::grpc::{self, InitializeRequest, Rewire};
+use crate::handlers::Handlers;
 use crate::host::{CallContext, Endpoints, Host};
 use crate::http::{Face, Guard};
 use crate::lifecycle::{Life, Stop};
@@ -72,7 +73,8 @@ async fn live(invocation: &Invocation, parts: Parts) -> Result<Exit, Failure> {
         Supervisor::start(Config::clone(&config), Arc::clone(&host)).await.map_err(cannot)?;
     let store = Reader { host: Arc::clone(&host), settings: Arc::clone(&settings) };
     let api = Api::new(supervisor.clone(), store, settings, Arc::clone(&life));
-    let api = Arc::new(api);
+    let handlers = Arc::new(Handlers::new(Arc::clone(&host)));
+    let api = Arc::new(api.with_handlers(handlers));
     let wires = Wires { host: Arc::clone(&host), levels };
     let (routes, reporter) = grpc::routes(Arc::clone(&api), Arc::new(wires)).map_err(cannot)?;
     tokio::spawn(grpc::report_health(Arc::clone(&api), reporter));

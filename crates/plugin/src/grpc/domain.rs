@@ -8,6 +8,7 @@ use crate::VERSION;
 use crate::api::attestations::Find;
 use crate::api::{Call, Door, Execute, state};
 use crate::declarations;
+use crate::handlers::Now;
 use crate::lifecycle::Stop;
 use proto::protocol::domain_plugin_service_server::DomainPluginService;
 use proto::protocol::{
@@ -17,11 +18,15 @@ use proto::protocol::{
 };
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tonic::{Request, Response, Status, Streaming};
 
-/// The most that `Initialize` waits for what it rewires.
-const INITIALIZE: Duration = Duration::from_secs(10);
+/// The most that `Initialize` takes, however long it may.
+const INITIALIZE: Duration = Duration::from_secs(20);
+/// The least it gives itself.
+const LEAST: Duration = Duration::from_secs(2);
+/// Pauses between attempts to find out what `Initialize` could not.
+const AGAIN: [u64; 5] = [2, 5, 15, 30, 60];
 
 #[tonic::async_trait]
 impl<E: Execute, A: Find, R: Rewire> DomainPluginService for Plugin<E, A, R> {
@@ -44,8 +49,10 @@ impl<E: Execute, A: Find, R: Rewire> DomainPluginService for Plugin<E, A, R> {
         // Dropped with this future when the caller goes away: then it failed.
         let attempt = self.api.life().attempt();
         let plugin = self.clone();
+        let budget = budget(request.metadata());
         // Detached: a caller that goes away half-way leaves whole state behind.
-        let work = tokio::spawn(async move { plugin.initialise(request.into_inner()).await });
+        let work =
+            tokio::spawn(async move { plugin.initialise(request.into_inner(), budget).await });
         match work.await {
             Ok(response) => {
                 attempt.delivered();
@@ -127,22 +134,33 @@ impl<E: Execute, A: Find, R: Rewire> DomainPluginService for Plugin<E, A, R> {
 
 impl<E: Execute, A: Find, R: Rewire> Plugin<E, A, R> {
     /// The work of `Initialize`; succeeds also when something is degraded.
-    async fn initialise(&self, request: InitializeRequest) -> InitializeResponse {
+    async fn initialise(&self, request: InitializeRequest, budget: Duration) -> InitializeResponse {
+        let began = Instant::now();
         let (config, mut degraded) = self.api.settings().apply(&request.config);
         let rewire = async {
             let words = self.rewire.rewire(&request).await;
             self.rewire.reconfigure(Arc::clone(&config)).await;
             words
         };
-        match tokio::time::timeout(INITIALIZE, rewire).await {
+        let wait = budget.mul_f64(0.25);
+        match tokio::time::timeout(wait, rewire).await {
             Ok(words) => degraded.extend(words),
-            Err(_) => degraded.push(format!("no answer within {} s", INITIALIZE.as_secs())),
+            Err(_) => degraded.push(format!("not reconfigured within {} s", wait.as_secs_f32())),
         }
         for reason in &degraded {
             tracing::warn!(%reason, "initialised with less than asked for");
         }
         *self.degraded.write().unwrap_or_else(PoisonError::into_inner) = degraded;
-        let declared = declarations::permanent(&config.name);
+        let left = budget.saturating_sub(began.elapsed()).max(LEAST / 2);
+        let declared =
+            self.api.handlers().initialise(self.api.runner(), self.api.settings(), left).await;
+        let now = self.api.handlers().now();
+        for note in &now.notes {
+            tracing::warn!(reason = %note, "initialised with less than there may be");
+        }
+        if now.again {
+            tokio::spawn(self.clone().find_out(Arc::clone(&now)));
+        }
         tracing::info!(
             handlers = declared.handler_names.len(),
             schedules = declared.schedules.len(),
@@ -162,13 +180,42 @@ impl<E: Execute, A: Find, R: Rewire> Plugin<E, A, R> {
         }
     }
 
+    /// Reads the handlers again until everything is known.
+    async fn find_out(self, mut seen: Arc<Now>) {
+        let mut pauses = AGAIN.into_iter();
+        let mut pause = AGAIN[0];
+        loop {
+            pause = pauses.next().unwrap_or(pause);
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(pause)) => {}
+                _ = self.api.life().stopped() => return,
+            }
+            let handlers = self.api.handlers();
+            // A later Initialize has a task of its own.
+            if !Arc::ptr_eq(&handlers.now(), &seen) {
+                return;
+            }
+            match handlers.reload(self.api.runner(), self.api.settings()).await {
+                Ok(_) if !handlers.now().again => return,
+                Ok(_) => seen = handlers.now(),
+                Err(reason) => tracing::warn!(%reason, "still not known"),
+            }
+        }
+    }
+
     fn health_now(&self) -> HealthResponse {
         let life = self.api.life();
         let snapshot = self.api.runner().snapshot();
         let degraded = self.degraded.read().unwrap_or_else(PoisonError::into_inner);
         let mut message = life.words().to_owned();
         let weakened = snapshot.weakened.iter().map(|w| format!("sandbox weakened: {w}"));
-        for note in snapshot.reason.iter().chain(&*degraded).cloned().chain(weakened) {
+        let handlers = self.api.handlers().now();
+        let waiting = (!handlers.waiting.is_empty())
+            .then(|| format!("waits for a restart of the plugin: {}", handlers.waiting.join(", ")));
+        let faults = handlers.book.handlers.values().filter(|one| one.why_not().is_some()).count();
+        let faulted = (faults > 0).then(|| format!("{faults} faulted, see /handlers"));
+        let ours = snapshot.reason.iter().chain(&*degraded).chain(&handlers.notes).cloned();
+        for note in ours.chain(waiting).chain(faulted).chain(weakened) {
             message.push_str("; ");
             message.push_str(&note);
         }
@@ -177,6 +224,7 @@ impl<E: Execute, A: Find, R: Rewire> Plugin<E, A, R> {
             ("sandbox".to_owned(), state::level(&snapshot).to_owned()),
             ("running".to_owned(), snapshot.running.to_string()),
             ("queued".to_owned(), snapshot.queued.to_string()),
+            ("handlers".to_owned(), handlers.book.handlers.len().to_string()),
         ]);
         if !snapshot.python_version.is_empty() {
             details.insert("python_version".to_owned(), snapshot.python_version);
@@ -185,5 +233,43 @@ impl<E: Execute, A: Find, R: Rewire> Plugin<E, A, R> {
             details.insert("landlock".to_owned(), snapshot.landlock);
         }
         HealthResponse { healthy: life.healthy(), message, details }
+    }
+}
+
+/// How long this `Initialize` may take: most of what its caller waits, which
+/// the settings page makes 10 s.
+fn budget(metadata: &tonic::metadata::MetadataMap) -> Duration {
+    let given = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse);
+    given.map_or(INITIALIZE, |given| given.mul_f64(0.7).clamp(LEAST, INITIALIZE))
+}
+
+/// gRPC's spelling of a time: digits and a unit.
+fn parse(text: &str) -> Option<Duration> {
+    let number: u64 = text.get(..text.len().checked_sub(1)?)?.parse().ok()?;
+    Some(match text.as_bytes().last()? {
+        b'H' => Duration::from_secs(number.checked_mul(3600)?),
+        b'M' => Duration::from_secs(number.checked_mul(60)?),
+        b'S' => Duration::from_secs(number),
+        b'm' => Duration::from_millis(number),
+        b'u' => Duration::from_micros(number),
+        b'n' => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_stays_below_what_the_caller_waits() {
+        for (given, secs) in
+            [("10S", 7.0), ("30000m", 20.0), ("2M", 20.0), ("1S", 2.0), ("x", 20.0)]
+        {
+            let mut metadata = tonic::metadata::MetadataMap::new();
+            metadata.insert("grpc-timeout", given.parse().unwrap());
+            assert_eq!(budget(&metadata).as_secs_f64(), secs, "{given}");
+        }
+        assert_eq!(budget(&tonic::metadata::MetadataMap::new()), INITIALIZE);
     }
 }

@@ -8,13 +8,15 @@ use crate::answer::{Answer, Captured, Note};
 use crate::api::attestations::Find;
 use crate::api::outcome::{Bounds, sentence};
 use crate::api::render::{self, Shape};
-use crate::api::{Api, Execute, chain, execute};
+use crate::api::{Api, Execute, chain, execute as rendering};
 use crate::config::Config;
 use crate::declarations::{RELOAD, script};
 use crate::error::RunError;
+use crate::handlers::{Caller, Ran, Run};
 use crate::request::{Class, Request, Source};
+use bytes::Bytes;
 use proto::protocol::{ExecuteJobRequest, ExecuteJobResponse, JobLogEntry};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -30,36 +32,130 @@ pub(super) async fn run<E: Execute, A: Find>(
 ) -> ExecuteJobResponse {
     let config = api.settings().config();
     let name = config.name.as_str();
-    // Old schedules and jobs carry the dotted spelling.
-    let dotted = format!("{name}.");
-    let handler = job.handler_name.strip_prefix(&dotted).unwrap_or(&job.handler_name);
-    tracing::debug!(job = %job.job_id, handler, "job");
-    match handler {
-        RELOAD => ExecuteJobResponse {
-            success: true,
-            result: b"{\"reloaded\":0}".to_vec(),
-            plugin_version: VERSION.to_owned(),
-            ..ExecuteJobResponse::default()
-        },
-        "script" => match text(&job.payload, &script(name)) {
-            Ok(text) => execute_script(api, &config, &job, text).await,
+    // Old schedules and jobs carry the dotted spelling, the core's keys a slash.
+    let prefixed = |separator| job.handler_name.strip_prefix(name)?.strip_prefix(separator);
+    let bare = prefixed('.').or_else(|| prefixed('/')).unwrap_or(&job.handler_name);
+    tracing::debug!(job = %job.job_id, handler = %job.handler_name, "job");
+    let bare = bare.strip_prefix(&format!("{name}.")).unwrap_or(bare);
+    if bare == RELOAD {
+        return reload(api).await;
+    }
+    if bare == "script" {
+        return match text(&job.payload, &script(name)) {
+            Ok(text) => {
+                let source = Source::Code { text, function: None };
+                execute(api, &config, &job, Request::new(source, config.defaults.clone())).await
+            }
             Err(reason) => failed(reason, Vec::new()),
-        },
-        unknown => failed(format!("no handler is called `{unknown}`"), Vec::new()),
+        };
+    }
+    let now = api.handlers().now();
+    match now.book.find(name, &job.handler_name, caller(&job)) {
+        Some(found) => handler(api, &config, &job, found).await,
+        None => {
+            let reason = if now.stale {
+                format!("no handler called `{bare}` is known, and {}", now.notes.join("; "))
+            } else {
+                format!("no handler is called `{bare}`")
+            };
+            failed(reason, Vec::new())
+        }
     }
 }
 
-async fn execute_script<E: Execute, A: Find>(
+/// Who sends it. The watcher engine marks its jobs; a declared schedule brings
+/// nothing along.
+fn caller(job: &ExecuteJobRequest) -> Caller {
+    if job.job_id.starts_with("watcher-") {
+        Caller::Watcher
+    } else if job.payload.trim_ascii().is_empty() {
+        Caller::Clock
+    } else {
+        Caller::Queue
+    }
+}
+
+async fn reload<E: Execute, A: Find>(api: &Api<E, A>) -> ExecuteJobResponse {
+    match api.handlers().reload(api.runner(), api.settings()).await {
+        Ok(done) => {
+            let at = stamp(SystemTime::now());
+            let waits =
+                |line| entry(&at, "warn", &format!("waits for a restart: {line}"), "reload");
+            ExecuteJobResponse {
+                success: true,
+                log_entries: done.waiting.iter().map(waits).collect(),
+                result: serde_json::json!({
+                    "reloaded": done.count,
+                    "waiting_for_restart": done.waiting,
+                })
+                .to_string()
+                .into_bytes(),
+                plugin_version: VERSION.to_owned(),
+                ..ExecuteJobResponse::default()
+            }
+        }
+        Err(reason) => failed(reason, Vec::new()),
+    }
+}
+
+/// One run of a handler, on the trigger that fired.
+async fn handler<E: Execute, A: Find>(
     api: &Api<E, A>,
     config: &Config,
     job: &ExecuteJobRequest,
-    text: String,
+    found: Run,
 ) -> ExecuteJobResponse {
-    let mut limits = config.defaults.clone();
-    limits.wall = timeout(config, job);
-    let bounds = Bounds { limits: limits.clone(), ceiling: config.ceiling.clone() };
-    let mut request = Request::new(Source::Code { text, function: None }, limits);
+    let Run { handler, function } = found;
+    let began = Instant::now();
+    let at = stamp(SystemTime::now());
+    let answer = match (handler.why_not(), upstream(&job.payload)) {
+        (Some(reason), _) => {
+            failed(format!("handler `{}` can't run: {reason}", handler.name), Vec::new())
+        }
+        (None, Err(reason)) => failed(reason, Vec::new()),
+        (None, Ok(upstream)) => {
+            let source = Source::Code { text: handler.code.clone(), function: function.clone() };
+            let mut request = Request::new(source, config.defaults.clone());
+            request.upstream = upstream;
+            request.handler = Some(handler.name.clone());
+            execute(api, config, job, request).await
+        }
+    };
+    api.handlers().ledger().note(
+        &handler.name,
+        Ran {
+            at,
+            job: job.handler_name.clone(),
+            job_id: job.job_id.clone(),
+            function,
+            success: answer.success,
+            error: (!answer.success).then(|| answer.error.clone()),
+            duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        },
+    );
+    answer
+}
+
+/// What the handler is given: the attestation, or whatever was enqueued.
+fn upstream(payload: &[u8]) -> Result<Option<Bytes>, String> {
+    if payload.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    match serde_json::from_slice::<serde::de::IgnoredAny>(payload) {
+        Ok(_) => Ok(Some(Bytes::copy_from_slice(payload))),
+        Err(error) => Err(format!("the payload is not JSON: {error}")),
+    }
+}
+
+async fn execute<E: Execute, A: Find>(
+    api: &Api<E, A>,
+    config: &Config,
+    job: &ExecuteJobRequest,
+    mut request: Request,
+) -> ExecuteJobResponse {
+    request.limits.wall = timeout(config, job);
     request.class = Class::Job;
+    let bounds = Bounds { limits: request.limits.clone(), ceiling: config.ceiling.clone() };
     match api.runner().execute(request).await {
         Ok(answer) => finished(answer, bounds).await,
         Err(RunError::Rejected(rejected)) => failed(rejected.to_string(), Vec::new()),
@@ -113,7 +209,7 @@ async fn finished(answer: Answer, bounds: Bounds) -> ExecuteJobResponse {
     let success = answer.outcome.success();
     let error = sentence(&answer, &bounds).map(std::borrow::Cow::into_owned).unwrap_or_default();
     let shape = Shape { variables: false, cap: render::MESSAGE_CAP / 4 };
-    let result = execute::rendered(answer, bounds, shape).await.to_vec();
+    let result = rendering::rendered(answer, bounds, shape).await.to_vec();
     let mut response = if success {
         ExecuteJobResponse { success: true, log_entries, ..ExecuteJobResponse::default() }
     } else {

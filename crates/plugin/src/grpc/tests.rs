@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::api::routes as http_routes;
+use crate::handlers::Handlers;
+use crate::host::Host;
 use crate::http::{Face, Guard, Token};
 use crate::serve;
 use crate::stand_in::{Fake, Nothing, api};
+use crate::store::{Store, StorePath};
 use proto::Outcome;
 use proto::protocol::domain_plugin_service_client::DomainPluginServiceClient;
 use proto::protocol::python_service_client::PythonServiceClient;
@@ -33,7 +36,9 @@ struct Port {
 
 impl Port {
     async fn open(outcome: Outcome, token: Option<&str>) -> Self {
-        let api = Arc::new(api(outcome));
+        let store = Store::open(&StorePath::Memory).unwrap();
+        let handlers = Handlers::new(Arc::new(Host::new(Some(store))));
+        let api = Arc::new(api(outcome).with_handlers(Arc::new(handlers)));
         let (routes, _) = routes(Arc::clone(&api), Arc::new(Slow)).unwrap();
         let guard = Guard::new("127.0.0.1", token.and_then(|t| Token::parse(t.as_bytes())));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -42,11 +42,19 @@ impl CallContext {
     }
 
     /// The registry key of a handler: `plugin/handler`, unless it is one already.
+    /// A handler of our own may come with the dot of older versions.
     pub(super) fn handler_key(&self, handler: &str) -> String {
         if handler.contains('/') {
-            handler.to_owned()
-        } else {
-            format!("{}/{handler}", self.plugin_name)
+            return handler.to_owned();
         }
+        let dotted = handler.strip_prefix(&self.plugin_name).and_then(|h| h.strip_prefix('.'));
+        // The script handler has its dot as a part of its name.
+        let bare = dotted.filter(|rest| *rest != "script" && !rest.is_empty()).unwrap_or(handler);
+        format!("{}/{bare}", self.plugin_name)
+    }
+
+    /// The raw name behind a registry key of our own.
+    pub(super) fn own_handler<'k>(&self, key: &'k str) -> Option<&'k str> {
+        key.strip_prefix(&self.plugin_name)?.strip_prefix('/')
     }
 }
