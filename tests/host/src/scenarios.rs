@@ -3,6 +3,7 @@
 //! **Invariant:** a scenario starts from nothing and leaves nothing behind, so
 //! that any of them runs alone.
 
+mod handlers;
 mod lifecycle;
 mod python;
 mod store;
@@ -80,6 +81,18 @@ scenarios! {
         a_slow_store_never_outlives_the_deadline
         a_store_that_goes_away_and_comes_back_is_used_again
         nothing_a_script_sends_kills_the_core;
+    handlers:
+        each_function_runs_on_its_own_trigger
+        of_two_handlers_of_one_name_the_newest_runs
+        a_broken_handler_is_told_and_touches_no_other
+        with_the_store_stopped_the_last_declarations_stand
+        a_store_slow_by_fifteen_seconds_loses_no_schedule
+        new_handlers_run_at_once_and_the_rest_is_said_to_wait
+        a_paused_schedule_stays_paused_through_a_reload
+        schedules_made_by_scripts_survive_a_restart
+        a_days_ticks_drift_nowhere
+        an_endless_handler_ends_at_the_jobs_time_limit
+        initialize_again_and_again_under_load_declares_the_same;
 }
 
 /// Runs one of them in a bed of its own.
