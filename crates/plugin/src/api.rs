@@ -12,16 +12,19 @@ pub mod json;
 pub mod limits;
 pub mod modules;
 pub mod outcome;
+pub mod packages;
 pub mod query;
 pub mod render;
 pub mod routes;
 pub mod state;
 
 use crate::answer::Answer;
+use crate::config::Config;
 use crate::error::{Fault, Rejected, RunError};
 use crate::handlers::Handlers;
 use crate::host::Host;
 use crate::lifecycle::Life;
+use crate::packages::Shared;
 use crate::request::Request;
 use crate::settings::Settings;
 use crate::supervisor::{Snapshot, Supervisor};
@@ -37,6 +40,11 @@ pub trait Execute: Send + Sync + 'static {
     /// Runs `request` to its end. Dropping the future stops the execution.
     fn execute(&self, request: Request) -> impl Future<Output = Result<Answer, RunError>> + Send;
 
+    /// Puts another configuration in force for executions that begin from now
+    /// on; those that run keep theirs, and none fails for it. False: it takes a
+    /// restart.
+    fn reconfigure(&self, config: Config) -> impl Future<Output = bool> + Send;
+
     /// The state of things now, without waiting.
     fn snapshot(&self) -> Snapshot;
 }
@@ -44,6 +52,12 @@ pub trait Execute: Send + Sync + 'static {
 impl Execute for Supervisor {
     async fn execute(&self, request: Request) -> Result<Answer, RunError> {
         Self::execute(self, request).await
+    }
+
+    async fn reconfigure(&self, config: Config) -> bool {
+        // The supervisor's tiers keep the configuration they were started with.
+        drop(config);
+        false
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -152,10 +166,11 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 /// The routes over what runs executions (`E`) and what holds attestations (`A`).
 #[derive(Debug)]
 pub struct Api<E, A> {
-    run: E,
+    run: Arc<E>,
     store: A,
     settings: Arc<Settings>,
     life: Arc<Life>,
+    packages: Option<Shared>,
     handlers: Arc<Handlers>,
 }
 
@@ -163,13 +178,20 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
     /// An API over its parts.
     pub fn new(run: E, store: A, settings: Arc<Settings>, life: Arc<Life>) -> Self {
         let handlers = Arc::new(Handlers::new(Arc::new(Host::new(None))));
-        Self { run, store, settings, life, handlers }
+        Self { run: Arc::new(run), store, settings, life, packages: None, handlers }
     }
 
     /// With handlers to be found and run.
     #[must_use]
     pub fn with_handlers(mut self, handlers: Arc<Handlers>) -> Self {
         self.handlers = handlers;
+        self
+    }
+
+    /// With packages to be managed.
+    #[must_use]
+    pub fn with_packages(mut self, packages: Shared) -> Self {
+        self.packages = Some(packages);
         self
     }
 
@@ -235,6 +257,10 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
             Endpoint::Health => Ok(self.health()),
             Endpoint::Handlers => Ok(self.list_handlers()),
             Endpoint::Attestations => self.attestations(query).await,
+            Endpoint::Install => self.install(call).await,
+            Endpoint::Check => self.check(call, query).await,
+            Endpoint::Environment => self.environment(query),
+            Endpoint::Rollback => self.rollback(call).await,
         };
         done.unwrap_or_else(Reply::from)
     }

@@ -5,8 +5,10 @@
 //! what the core sends, and the core's unknown arguments never stop a start.
 
 mod exit;
+mod packages;
 
 pub use exit::{Exit, Failure};
+pub use packages::PackageOptions;
 
 use crate::api::limits;
 use crate::config::Config;
@@ -140,6 +142,8 @@ pub struct Options {
     /// Where executions get their scratch directories [default: the system's temporary directory]
     #[arg(long, global = true, value_name = "DIR", env = env::SCRATCH_DIR)]
     pub scratch_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub packages: PackageOptions,
     /// Keep running when the core that started us ends (a core: --port is given, stdout is a pipe)
     #[arg(long, global = true, value_parser = BoolishValueParser::new(), env = env::OUTLIVE_PARENT)]
     pub outlive_parent: bool,
@@ -244,6 +248,7 @@ impl Invocation {
         }
         config.python_home = options.python_home.as_deref().map(absolute_one).transpose()?;
         config.scratch_root = options.scratch_dir.as_deref().map(absolute_one).transpose()?;
+        options.packages.apply(&mut config, &mut fixed)?;
         config.no_sandbox = options.dangerously_no_sandbox;
         config.allow_weak_sandbox = options.dangerously_allow_weak_sandbox;
         Ok((config, fixed))

@@ -4,6 +4,7 @@
 //! **Invariant:** nothing below reads the environment or a flag; it is handed
 //! what it needs from here.
 
+use crate::packages::Policy;
 use proto::Limits;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct Config {
     pub preload: Vec<String>,
     /// What `/modules` reports on when asked for none.
     pub default_modules: Vec<String>,
+    /// Who may install which packages, and where they go.
+    pub packages: Policy,
     /// Log at level debug.
     pub debug: bool,
     /// What a request gets when it says nothing.
@@ -87,6 +90,7 @@ impl Default for Config {
             default_modules: ["numpy", "pandas", "requests", "json", "os", "sys"]
                 .map(str::to_owned)
                 .to_vec(),
+            packages: Policy::default(),
             debug: false,
             defaults,
             ceiling,

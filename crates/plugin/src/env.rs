@@ -3,6 +3,7 @@
 //! **Invariant:** no other file names an environment variable of ours; the
 //! environment is read while the configuration is made and never again.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// `--address HOST[:PORT]`
@@ -44,9 +45,68 @@ pub const WEAK_SANDBOX: &str = "QNTX_PYTHON_DANGEROUSLY_ALLOW_WEAK_SANDBOX";
 /// `--outlive-parent`: true or false
 pub const OUTLIVE_PARENT: &str = "QNTX_PYTHON_OUTLIVE_PARENT";
 
+/// `--uv`
+pub const UV: &str = "QNTX_PYTHON_UV";
+/// `--site-dir`
+pub const SITE_DIR: &str = "QNTX_PYTHON_SITE_DIR";
+/// `--environment`
+pub const ENVIRONMENT: &str = "QNTX_PYTHON_ENVIRONMENT";
+/// `--no-installs`: true or false
+pub const NO_INSTALLS: &str = "QNTX_PYTHON_NO_INSTALLS";
+/// `--allow-package`, separated by commas
+pub const ALLOW_PACKAGE: &str = "QNTX_PYTHON_ALLOW_PACKAGE";
+/// `--index-url`
+pub const INDEX_URL: &str = "QNTX_PYTHON_INDEX_URL";
+/// `--require-hashes`: true or false
+pub const REQUIRE_HASHES: &str = "QNTX_PYTHON_REQUIRE_HASHES";
+/// `--allow-package-urls`: true or false
+pub const PACKAGE_URLS: &str = "QNTX_PYTHON_ALLOW_PACKAGE_URLS";
+/// `--dangerously-allow-builds`: true or false
+pub const BUILDS: &str = "QNTX_PYTHON_DANGEROUSLY_ALLOW_BUILDS";
+/// `--install-timeout-secs`
+pub const INSTALL_TIMEOUT: &str = "QNTX_PYTHON_INSTALL_TIMEOUT_SECS";
+/// `--keep-generations`
+pub const KEEP_GENERATIONS: &str = "QNTX_PYTHON_KEEP_GENERATIONS";
+
+/// What uv may know of how this machine reaches the network.
+const NETWORK: [&str; 12] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "LANG",
+    "LC_ALL",
+];
+
+/// Proxies and certificates.
+#[must_use]
+pub fn network() -> Vec<(OsString, OsString)> {
+    let set = NETWORK.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    set.collect()
+}
+
+/// The absolute directories of PATH.
+#[must_use]
+pub fn search_path() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).filter(|directory| directory.is_absolute()).collect()
+}
+
 /// Where the embedded store is when nobody names a place; `None` without HOME.
 #[must_use]
 pub fn default_store() -> Option<PathBuf> {
+    Some(data_home()?.join("attestations.db"))
+}
+
+/// The user's data directory of this plugin; `None` without HOME.
+#[must_use]
+pub fn data_home() -> Option<PathBuf> {
     let absolute = |name: &str| {
         let path = PathBuf::from(std::env::var_os(name)?);
         path.is_absolute().then_some(path)
@@ -54,7 +114,7 @@ pub fn default_store() -> Option<PathBuf> {
     // By the XDG specification a relative path counts as not set.
     let data = absolute("XDG_DATA_HOME")
         .or_else(|| Some(absolute("HOME")?.join(".local").join("share")))?;
-    Some(data.join("qntx-python").join("attestations.db"))
+    Some(data.join("qntx-python"))
 }
 
 /// Where the plugin remembers things when nobody names a place; `None` without HOME.

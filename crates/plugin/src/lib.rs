@@ -20,6 +20,7 @@ pub mod handlers;
 pub mod host;
 pub mod http;
 pub mod lifecycle;
+pub mod packages;
 pub mod readiness;
 pub mod reaper;
 pub mod request;

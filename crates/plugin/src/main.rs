@@ -1,4 +1,4 @@
-//! The binary: the supervisor, or, re-executed by it, the zygote.
+//! The binary: the supervisor, or, re-executed by it, the zygote or uv.
 //!
 //! **Invariant:** the role is chosen before any thread exists, and this is the
 //! only file of the crate that names the interpreter side.
@@ -6,11 +6,15 @@
 
 use plugin::cli::{Command, Failure, Invocation};
 use plugin::commands::{doctor, run, serve};
+use plugin::packages::role;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|role| role == runtime::ZYGOTE_ARG) {
         runtime::zygote_main();
+    }
+    if std::env::args_os().nth(1).is_some_and(|role| role == role::ARG) {
+        return role::become_uv(std::env::args_os().skip(2));
     }
     let invocation = match Invocation::read() {
         Ok(invocation) => invocation,

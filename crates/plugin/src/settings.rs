@@ -7,6 +7,8 @@
 
 use crate::api::limits;
 use crate::config::Config;
+use crate::packages::Policy;
+use crate::packages::policy::environment_name;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -92,6 +94,39 @@ pub const KEYS: &[Key] = &[
         "",
         NONE,
         "Where declarations are kept between runs; empty = $XDG_STATE_HOME/qntx-python",
+    ),
+    key(
+        "site_dir",
+        "string",
+        "",
+        NONE,
+        "Where installed packages live; empty: the user's data directory",
+    ),
+    key("environment", "string", "default", NONE, "The package environment executions see"),
+    key("uv", "string", "", NONE, "The uv that installs packages; empty: found on PATH"),
+    key("installs", "boolean", "true", NONE, "Packages may be installed"),
+    key(
+        "allowed_packages",
+        "string",
+        "",
+        NONE,
+        "Names that may be installed, separated by commas; empty: every",
+    ),
+    key("index_url", "string", "", NONE, "The one package index; empty: the request's, else PyPI"),
+    key(
+        "require_hashes",
+        "boolean",
+        "false",
+        NONE,
+        "Install only packages whose hashes come with the request",
+    ),
+    key("install_timeout_secs", "number", "600", ("0.001", "86400"), "Longest an install takes"),
+    key(
+        "keep_generations",
+        "integer",
+        "5",
+        ("0", "1000"),
+        "Older package generations kept for a rollback",
     ),
     key("enable_debug", "boolean", "false", NONE, "Log at level debug"),
 ];
@@ -191,6 +226,21 @@ fn set(config: &mut Config, name: &str, value: &str) -> Option<()> {
         "max_workers" => config.max_concurrency = whole(value, 1.0, 1024.0)? as usize,
         "queue" => config.max_queue = whole(value, 0.0, 1e5)? as usize,
         "state_dir" => config.state_dir = Some(crate::env::expand_home(value)),
+        "site_dir" => config.packages.site_dir = Some(absolute(value)?),
+        "uv" => config.packages.uv = Some(absolute(value)?),
+        "environment" => {
+            environment_name(value).ok()?;
+            value.clone_into(&mut config.packages.environment);
+        }
+        "installs" => config.packages.installs = flag(value)?,
+        "allowed_packages" => config.packages.allowed = list(value, ','),
+        "index_url" => {
+            let any = Policy { index_url: None, ..config.packages.clone() };
+            config.packages.index_url = any.index(Some(value)).ok()?;
+        }
+        "require_hashes" => config.packages.require_hashes = flag(value)?,
+        "install_timeout_secs" => config.packages.timeout = secs(value)?,
+        "keep_generations" => config.packages.keep = whole(value, 0.0, 1000.0)? as usize,
         "enable_debug" => config.debug = flag(value)?,
         _ => return None,
     }
@@ -235,6 +285,11 @@ fn list(value: &str, separator: char) -> Vec<String> {
     }
     let items = value.split(separator).map(str::trim).filter(|item| !item.is_empty());
     items.map(str::to_owned).collect()
+}
+
+/// An absolute path, `~` expanded.
+fn absolute(value: &str) -> Option<PathBuf> {
+    Some(crate::env::expand_home(value)).filter(|path| path.is_absolute())
 }
 
 /// Directories, `~` expanded.

@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// What it answers to a lookup of modules.
+const FOUND: &[u8] = br#"{"modules":{"os":{"available":true,"location":"/lib/os.py"},"numpy":{"available":false}},"distributions":{"pip":"24.2"}}"#;
+
 struct Running<'r>(&'r AtomicUsize);
 
 impl Drop for Running<'_> {
@@ -29,6 +32,8 @@ impl Drop for Running<'_> {
 pub(crate) struct Fake {
     pub(crate) outcome: Outcome,
     pub(crate) asked: Mutex<Vec<Request>>,
+    /// The configurations it was given since the start.
+    pub(crate) configs: Mutex<Vec<Config>>,
     /// Executions that were begun and not ended.
     pub(crate) running: AtomicUsize,
 }
@@ -37,6 +42,8 @@ impl Execute for Fake {
     async fn execute(&self, request: Request) -> Result<Answer, RunError> {
         let busy = matches!(&request.source, Source::Code { text, .. } if text == "busy");
         let hangs = matches!(&request.source, Source::Code { text, .. } if text == "hang");
+        let looks_up =
+            matches!(&request.source, Source::Code { text, .. } if text.starts_with("_names = "));
         let panics = matches!(&request.source, Source::Code { text, .. } if text == "panic");
         self.asked.lock().unwrap().push(request);
         assert!(!panics, "a stand-in that was told to panic");
@@ -49,7 +56,16 @@ impl Execute for Fake {
             let _running = Running(&self.running);
             std::future::pending::<()>().await;
         }
-        Ok(answer(self.outcome.clone()))
+        let mut answer = answer(self.outcome.clone());
+        if looks_up {
+            answer.result = Some(Bytes::from_static(FOUND));
+        }
+        Ok(answer)
+    }
+
+    async fn reconfigure(&self, config: Config) -> bool {
+        self.configs.lock().unwrap().push(config);
+        true
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -94,6 +110,11 @@ pub(crate) fn answer(outcome: Outcome) -> Answer {
 pub(crate) fn api(outcome: Outcome) -> Api<Fake, Nothing> {
     let config = Config { file_roots: vec!["/srv/scripts".into()], ..Config::default() };
     let settings = Settings::new(config, std::collections::BTreeSet::new(), false);
-    let fake = Fake { outcome, asked: Mutex::default(), running: AtomicUsize::new(0) };
+    let fake = Fake {
+        outcome,
+        asked: Mutex::default(),
+        configs: Mutex::default(),
+        running: AtomicUsize::new(0),
+    };
     Api::new(fake, Nothing, Arc::new(settings), Arc::default())
 }

@@ -90,7 +90,11 @@ fn source(endpoint: Endpoint, body: &mut Body<'_>, config: &Config) -> Result<So
         | Endpoint::Modules
         | Endpoint::Health
         | Endpoint::Handlers
-        | Endpoint::Attestations => code(body).map(|text| Source::Code { text, function: None }),
+        | Endpoint::Attestations
+        | Endpoint::Install
+        | Endpoint::Check
+        | Endpoint::Environment
+        | Endpoint::Rollback => code(body).map(|text| Source::Code { text, function: None }),
     }
 }
 

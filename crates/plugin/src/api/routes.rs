@@ -15,6 +15,10 @@ pub enum Endpoint {
     Health,
     Handlers,
     Attestations,
+    Install,
+    Check,
+    Environment,
+    Rollback,
 }
 
 /// One line of the table.
@@ -51,6 +55,14 @@ pub const ROUTES: &[Route] = &[
         Endpoint::Attestations,
         "Stored attestations, newest first; subject, predicate, context, actor, limit",
     ),
+    route("POST", "/uv/install", Endpoint::Install, "Install `package` or `packages`"),
+    route("POST", "/pip/install", Endpoint::Install, "The same as /uv/install"),
+    route("GET", "/uv/check", Endpoint::Check, "Where modules come from; module, importable"),
+    route("POST", "/uv/check", Endpoint::Check, "The same, asked in the body"),
+    route("GET", "/pip/check", Endpoint::Check, "The same as /uv/check"),
+    route("POST", "/pip/check", Endpoint::Check, "The same as /uv/check"),
+    route("GET", "/uv/environment", Endpoint::Environment, "Installed packages, lock, history"),
+    route("POST", "/uv/rollback", Endpoint::Rollback, "Back to an older generation of packages"),
 ];
 
 /// What a method and a path come to.

@@ -10,6 +10,7 @@ use crate::api::outcome::{self, Bounds};
 use crate::cli::{Command, Exit, Failure, Invocation};
 use crate::config::Config;
 use crate::error::RunError;
+use crate::packages::Packages;
 use crate::request::{Request, Source};
 use crate::supervisor::Supervisor;
 use bytes::Bytes;
@@ -113,7 +114,10 @@ async fn execute(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| cannot(e.into()))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| cannot(e.into()))?;
     let host = host(invocation).await?;
-    let supervisor = Supervisor::start(config, host.clone()).await.map_err(|e| cannot(e.into()))?;
+    let packages = Packages::start().map_err(|e| cannot(e.into()))?;
+    let supervisor = Supervisor::start(packages.equip(config), host.clone())
+        .await
+        .map_err(|e| cannot(e.into()))?;
     let ended = tokio::select! {
         ended = supervisor.execute(request) => Some(ended),
         _ = interrupt.recv() => None,

@@ -13,6 +13,7 @@ use crate::handlers::Handlers;
 use crate::host::{CallContext, Endpoints, Host};
 use crate::http::{Face, Guard};
 use crate::lifecycle::{Life, Stop};
+use crate::packages::Packages;
 use crate::settings::Settings;
 use crate::store::{Attestation, Filter};
 use crate::supervisor::Supervisor;
@@ -69,12 +70,13 @@ async fn live(invocation: &Invocation, parts: Parts) -> Result<Exit, Failure> {
     let Parts { settings, life, listener, guard, levels } = parts;
     let host = host(invocation).await?;
     let config = settings.config();
-    let supervisor =
-        Supervisor::start(Config::clone(&config), Arc::clone(&host)).await.map_err(cannot)?;
+    let packages = Arc::new(Packages::start().map_err(cannot)?);
+    let equipped = packages.open(Config::clone(&config));
+    let supervisor = Supervisor::start(equipped, Arc::clone(&host)).await.map_err(cannot)?;
     let store = Reader { host: Arc::clone(&host), settings: Arc::clone(&settings) };
-    let api = Api::new(supervisor.clone(), store, settings, Arc::clone(&life));
     let handlers = Arc::new(Handlers::new(Arc::clone(&host)));
-    let api = Arc::new(api.with_handlers(handlers));
+    let api = Api::new(supervisor.clone(), store, settings, Arc::clone(&life));
+    let api = Arc::new(api.with_packages(packages).with_handlers(handlers));
     let wires = Wires { host: Arc::clone(&host), levels };
     let (routes, reporter) = grpc::routes(Arc::clone(&api), Arc::new(wires)).map_err(cannot)?;
     tokio::spawn(grpc::report_health(Arc::clone(&api), reporter));
