@@ -26,7 +26,7 @@ use tonic_reflection::pb::v1::{ServerReflectionRequest, ServiceResponse};
 /// Where the plugin listens in the README's commands.
 const SHOWN: &str = "localhost:9000";
 /// Numbers and texts of which only the kind is compared.
-const VOLATILE: [&str; 17] = [
+const VOLATILE: [&str; 19] = [
     "duration_ms",
     "execution_id",
     "cpu_ms",
@@ -44,6 +44,8 @@ const VOLATILE: [&str; 17] = [
     "plugin_version",
     "source_version",
     "set_aside",
+    "location",
+    "path",
 ];
 
 #[test]
@@ -118,6 +120,12 @@ fn covered(place: &Place, line: &str) {
         let served = place.serve(&flags, port);
         assert!((9000..9065).contains(&served.port), "{command}: {}", served.port);
         served.settle();
+    } else if command.starts_with("curl ") && command.contains("/uv/") {
+        // It needs the network: here, that it is understood and can be refused.
+        let served = place.serve(&["--no-installs"], "0");
+        served.settle();
+        let said = place.shell(&command.replace(SHOWN, &served.at()));
+        assert!(said.contains("turned off") || said.contains("generation"), "{said}");
     } else if let Some(call) = command.strip_prefix("grpcurl -plaintext ") {
         reflect(place, call);
     } else {
@@ -198,7 +206,7 @@ fn the_tables_hold_every_flag_variable_and_key() {
         if let Some(rest) = line.strip_prefix("--") {
             flag = rest.split([' ', '=']).next().unwrap();
         } else if let Some(rest) = line.strip_prefix("[env: ") {
-            let variable = rest.split('=').next().unwrap();
+            let variable = rest.split(['=', ']']).next().unwrap();
             real.insert(format!("| `--{flag}` | `{variable}` |"));
         }
     }
