@@ -30,8 +30,8 @@ pub struct Fire {
 #[derive(Debug)]
 pub struct Core {
     pub services: Arc<Services>,
-    /// ATS store, queue, schedule, fetch.
-    pub ports: [Port; 4],
+    /// ATS store, queue, schedule, fetch, and one for all the others.
+    pub ports: [Port; 5],
     name: String,
     /// Registry keys: `plugin/handler`.
     pub handlers: Mutex<BTreeSet<String>>,
@@ -45,7 +45,7 @@ impl Core {
     pub async fn start(name: &str) -> anyhow::Result<Self> {
         let services = Arc::new(Services { token: TOKEN.to_owned(), ..Services::default() });
         let open = || Port::open(&services, "127.0.0.1:0");
-        let ports = [open().await?, open().await?, open().await?, open().await?];
+        let ports = [open().await?, open().await?, open().await?, open().await?, open().await?];
         Ok(Self {
             services,
             ports,
@@ -59,12 +59,18 @@ impl Core {
     /// What the plugin is told, with `config` as its table of am.toml.
     #[must_use]
     pub fn request(&self, config: &[(&str, &str)]) -> InitializeRequest {
-        let [store, queue, schedule, fetch] = &self.ports;
+        let [store, queue, schedule, fetch, others] = &self.ports;
         InitializeRequest {
             ats_store_endpoint: store.address.clone(),
             queue_endpoint: queue.address.clone(),
             schedule_endpoint: schedule.address.clone(),
             fetch_endpoint: fetch.address.clone(),
+            file_service_endpoint: others.address.clone(),
+            llm_endpoint: others.address.clone(),
+            embedding_endpoint: others.address.clone(),
+            vector_search_endpoint: others.address.clone(),
+            search_endpoint: others.address.clone(),
+            ground_endpoint: others.address.clone(),
             auth_token: TOKEN.to_owned(),
             config: config.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect(),
             ..InitializeRequest::default()

@@ -9,6 +9,7 @@
 
 pub mod bed;
 pub mod core;
+mod fakes;
 pub mod fault;
 pub mod plugin;
 pub mod rpc;

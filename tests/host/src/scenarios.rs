@@ -3,9 +3,12 @@
 //! **Invariant:** a scenario starts from nothing and leaves nothing behind, so
 //! that any of them runs alone.
 
+mod examples;
 mod handlers;
 mod lifecycle;
 mod python;
+mod restart;
+mod services;
 mod store;
 
 use crate::bed::Bed;
@@ -93,6 +96,21 @@ scenarios! {
         a_days_ticks_drift_nowhere
         an_endless_handler_ends_at_the_jobs_time_limit
         initialize_again_and_again_under_load_declares_the_same;
+    restart:
+        a_plugin_in_limbo_is_restarted_and_whole
+        a_restart_keeps_schedules_and_what_the_user_paused
+        a_cancelled_initialize_ends_in_a_restart_that_loses_nothing
+        a_second_core_in_the_same_place_shares_nothing;
+    services:
+        files_models_and_search_answer
+        ground_keeps_what_is_deferred
+        an_answer_of_twenty_mebibytes_is_read
+        many_queries_left_in_the_middle_are_no_limit;
+    examples:
+        the_watcher_answers_orders
+        the_schedule_counts
+        the_ingest_script_attests_its_rows
+        the_glyph_script_runs_by_hand_and_fired;
 }
 
 /// Runs one of them in a bed of its own.

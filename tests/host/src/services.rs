@@ -1,5 +1,5 @@
 //! The core's services, each on its own port: the store with all its methods,
-//! schedules, queue and fetch.
+//! schedules, queue and fetch. The others are in [`crate::fakes`].
 //!
 //! **Invariant:** what would kill the real core (an unset filter, command, job
 //! or progress) is written down as a [`Services::deaths`] entry, so that a
@@ -29,6 +29,7 @@ pub struct Services {
     pub schedules: Mutex<BTreeMap<String, ScheduledJob>>,
     pub jobs: Mutex<Vec<Job>>,
     pub fetches: Mutex<Vec<FetchRequest>>,
+    pub ground: Mutex<Vec<WriteToGroundRequest>>,
     /// Requests that would have ended the real core.
     pub deaths: Mutex<Vec<String>>,
     /// Paths of all requests, in order.
@@ -124,7 +125,7 @@ async fn serve(
         "FetchService" if method == "Fetch" => {
             answer(request, move |r: FetchRequest| std::future::ready(Ok(fetch(&s, r)))).await
         }
-        _ => Status::unimplemented(path).into_http(),
+        _ => crate::fakes::serve(s, service, method, request).await,
     }
 }
 
