@@ -15,6 +15,7 @@ mod check;
 mod ci;
 mod doctor;
 mod flake;
+mod host;
 mod install;
 mod metadata;
 mod nix;
@@ -51,6 +52,7 @@ enum Verb {
     Check(check::Check),
     Tidy(tidy::Tidy),
     Bench(bench::Bench),
+    Host(host::Host),
     Install(install::Install),
     Uninstall(uninstall::Uninstall),
     Doctor(doctor::Doctor),
@@ -77,6 +79,7 @@ fn run(sh: &Shell, verb: Verb) -> Result<()> {
         Verb::Check(verb) => verb.run(sh),
         Verb::Tidy(verb) => verb.run(sh),
         Verb::Bench(verb) => verb.run(sh),
+        Verb::Host(verb) => verb.run(sh),
         Verb::Install(verb) => verb.run(sh),
         Verb::Uninstall(verb) => verb.run(sh),
         Verb::Doctor(verb) => verb.run(sh),

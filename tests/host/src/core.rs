@@ -73,7 +73,6 @@ impl Core {
             ground_endpoint: others.address.clone(),
             auth_token: TOKEN.to_owned(),
             config: config.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect(),
-            ..InitializeRequest::default()
         }
     }
 

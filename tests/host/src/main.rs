@@ -7,10 +7,12 @@
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::PoisonError;
 use std::time::Duration;
 use testhost::bed::Bed;
 use testhost::core::Core;
 use testhost::scenarios;
+use testhost::wire::*;
 
 /// Behaves like a QNTX core towards a plugin binary
 #[derive(Debug, Parser)]
@@ -28,8 +30,25 @@ enum Verb {
     Run { word: Option<String> },
     /// Lists the scenarios
     List,
-    /// Launches and initialises the plugin, then polls Health until Ctrl-C
+    /// Launches and initialises the plugin with the example handlers, and
+    /// fires their watchers until Ctrl-C
     Hold,
+}
+
+/// The handlers it begins with.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("orders", include_str!("../../../examples/watcher.py")),
+    ("count", include_str!("../../../examples/schedule.py")),
+];
+
+/// Prints the fires beyond the first `shown`; how many there are.
+fn show(core: &Core, shown: usize) -> usize {
+    let fires = core.fires.lock().unwrap_or_else(PoisonError::into_inner);
+    for fire in fires.iter().skip(shown) {
+        let end = if fire.error.is_empty() { "ok" } else { fire.error.as_str() };
+        println!("{} fired by {}: {end}", fire.watcher, fire.attestation);
+    }
+    fires.len()
 }
 
 #[tokio::main]
@@ -60,21 +79,40 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         Verb::Hold => {
             let bed = Bed::new(&cli.binary).await?;
+            for (name, code) in EXAMPLES {
+                bed.core.services.store.create(AttestationCommand {
+                    subjects: vec![(*name).to_owned()],
+                    predicates: vec!["handler".to_owned()],
+                    contexts: vec!["python".to_owned()],
+                    attributes: Some(Struct::from_json(&serde_json::json!({ "code": code }))),
+                    ..AttestationCommand::default()
+                });
+            }
             let mut plugin = bed.boot().await?;
             println!("plugin {} on port {}", plugin.metadata.version, plugin.port);
-            let core: &Core = &bed.core;
-            println!("handlers: {:?}", core.handlers);
+            println!("schedules: {:?}", bed.core.schedules());
+            println!("try: curl -s http://127.0.0.1:{}/handlers", plugin.port);
+            println!(r#"     curl -s http://127.0.0.1:{}/execute --json @- <<'.'"#, plugin.port);
+            println!(r#"     {{"code": "attest('o1', 'order:placed', 'shop')"}}"#);
+            println!("     .");
+            let mut shown = 0;
+            let for_ever = Duration::from_secs(365 * 24 * 3600);
+            let mut watching = Box::pin(bed.core.run_watchers(&plugin, for_ever));
             loop {
                 tokio::select! {
                     _ = tokio::signal::ctrl_c() => break,
-                    () = tokio::time::sleep(Duration::from_secs(10)) => {
-                        let health = plugin.health().await?;
-                        println!("healthy: {} {}", health.healthy, health.message);
+                    done = &mut watching => done?,
+                    () = tokio::time::sleep(Duration::from_millis(300)) => {
+                        shown = show(&bed.core, shown);
                     }
                 }
             }
-            plugin.shutdown().await?;
-            plugin.gone_within(Duration::from_secs(1)).await?;
+            drop(watching);
+            // the terminal's Ctrl-C reached it as well: it may be on its way already
+            if plugin.shutdown().await.is_err() {
+                println!("the plugin is stopping by itself");
+            }
+            plugin.gone_within(Duration::from_secs(3)).await?;
             Ok(ExitCode::SUCCESS)
         }
     }
