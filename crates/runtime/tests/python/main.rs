@@ -5,6 +5,7 @@
 
 mod attributes;
 mod convert;
+mod declared;
 mod errors;
 mod host;
 mod module;
