@@ -8,9 +8,7 @@ use crate::scratch::ScratchRoot;
 use crate::spawner::Spawner;
 use prost::Message as _;
 use proto::codec::MAX_ZYGOTE;
-use proto::frame::{
-    Fork, FromZygote, ToZygote, ZygoteReady, ZygoteStart, from_zygote, to_zygote,
-};
+use proto::frame::{Fork, FromZygote, ToZygote, ZygoteReady, ZygoteStart, from_zygote, to_zygote};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
@@ -72,10 +70,7 @@ pub enum ZygoteError {
 
 impl Zygote {
     /// Starts a zygote and waits until it can fork.
-    pub async fn launch(
-        spawner: &Spawner,
-        start: ZygoteStart,
-    ) -> Result<Self, ZygoteError> {
+    pub async fn launch(spawner: &Spawner, start: ZygoteStart) -> Result<Self, ZygoteError> {
         let generation = start.generation;
         let spawn = |error: std::io::Error| ZygoteError::Spawn(error.to_string());
         let (ours, theirs) = sandbox::fds::packet_pair().map_err(spawn)?;
@@ -206,9 +201,8 @@ impl Control {
         loop {
             let mut guard = self.socket.readable().await?;
             let buffer = &mut self.buffer;
-            let received = guard.try_io(|socket| {
-                sandbox::fds::recv_with_fds(socket.get_ref().as_fd(), buffer)
-            });
+            let received = guard
+                .try_io(|socket| sandbox::fds::recv_with_fds(socket.get_ref().as_fd(), buffer));
             match received {
                 Ok(Ok(received)) if received.len == 0 => {
                     return Err(std::io::ErrorKind::UnexpectedEof.into());

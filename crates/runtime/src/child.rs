@@ -9,7 +9,8 @@ use crate::link::{self, Link};
 use crate::{convert, errors, ffi, hints, qntx, variables};
 use proto::codec::{MAX_FROM_CHILD, MAX_TO_CHILD};
 use proto::frame::{
-    Done, Exited, Job, Raised, Sealed, ToChild, Variable, Warm, done, from_child, job, to_child,
+    Done, Exited, FromChild, Job, Raised, Sealed, ToChild, Variable, Warm, done, from_child, job,
+    to_child,
 };
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -118,19 +119,28 @@ fn prepare<'py>(
     Ok(globals)
 }
 
-/// Runs a small program once, so that the request finds its pages in place.
-fn warm_up(py: Python<'_>, inheritance: &Inheritance) -> PyResult<()> {
-    let job = Job {
-        source: b"x = [1, 2.5, 'three']\nprint('warm', x)\n{'x': x}".to_vec(),
-        max_result_bytes: 4096,
-        max_result_depth: 10,
-        ..Job::default()
-    };
-    let globals = fresh_globals(py, inheritance)?;
-    if let End::Value(value) =
-        execute::run(py, &inheritance.tools, inheritance.qntx, &job, &globals)
-    {
-        let _ = convert::to_json(value.bind(py), &rules(&job));
+/// Runs small programs by the very way of a request, so that the request finds
+/// its pages in place. Their output goes to /dev/null.
+fn warm_up(py: Python<'_>, inheritance: &Inheritance) -> Result<(), ChildError> {
+    let programs = [
+        (job::Kind::Code, "x = [1, 2.5, 'three']\nprint('warm', x)\n{'x': x}"),
+        (job::Kind::Expression, "1 + 2 * 3"),
+        (job::Kind::Code, "def f(x):\n    return x\nprint(f('warm'))"),
+    ];
+    for (kind, source) in programs {
+        let job = Job {
+            kind: kind.into(),
+            source: source.into(),
+            max_result_bytes: 4096,
+            max_result_depth: 10,
+            session: true,
+            ..Job::default()
+        };
+        let globals = fresh_globals(py, inheritance)?;
+        let done = one_job(py, inheritance, &job, &globals)?;
+        let frame = FromChild { kind: Some(from_child::Kind::Done(done)), ..FromChild::default() };
+        let bytes = proto::codec::encode(&frame, MAX_FROM_CHILD).unwrap_or_default();
+        std::hint::black_box(bytes);
     }
     Ok(())
 }
