@@ -7,6 +7,7 @@
 
 pub mod failure;
 pub mod generation;
+pub mod inline;
 pub mod inspect;
 pub mod install;
 pub mod place;

@@ -12,6 +12,7 @@ use crate::api::routes::Endpoint;
 use crate::api::{Api, Call, Door, Execute, Reply, attestations, limits};
 use crate::config::Config;
 use crate::error::{Rejected, RunError};
+use crate::packages::inline;
 use crate::request::{Request, Source};
 use bytes::Bytes;
 use std::path::{Component, Path, PathBuf};
@@ -27,7 +28,12 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
         let config = self.settings.config();
         let request = request(endpoint, &call.body, &config)?;
         let bounds = Bounds { limits: request.limits.clone(), ceiling: config.ceiling.clone() };
-        let answer = self.run.execute(request).await?;
+        let declared = match &request.source {
+            Source::Code { text, .. } => inline::dependencies(text),
+            Source::Expression(_) | Source::File(_) | Source::Declarations(_) => Vec::new(),
+        };
+        let mut answer = self.run.execute(request).await?;
+        inline::explain(&mut answer, &declared);
         let status = if answer.outcome.success() { 200 } else { 400 };
         let cap = match call.door {
             Door::Core => render::MESSAGE_CAP,

@@ -43,7 +43,11 @@ pub fn sentence(ended: &Ended) -> String {
             Some(_) | None => parts.push(words.to_owned()),
         }
     }
-    let mut text = parts.join(": ").replace(": hint:", "; hint:").replace(":: ", ": ");
+    let mut text = parts
+        .join(": ")
+        .replace(": hint:", "; hint:")
+        .replace(":: ", ": ")
+        .replace(".; hint:", "; hint:");
     if !ended.how.starts_with("exit code") {
         let said = if text.is_empty() { String::new() } else { format!(" ({text})") };
         text = match ended.how.strip_prefix("not within ") {
