@@ -151,7 +151,13 @@ impl Handlers {
         let (book, wanted) = plan::plan(&config.name, handlers, &self.host.made().list());
         let count = book.handlers.len();
         let context = self.context(&config, STORE);
-        let renewed = renewal::renew(&self.host, &context, &before.in_force, &wanted).await;
+        // What scripts made is in force already, in whatever state its user left it.
+        let mut decorated = (before.in_force.clone(), wanted.clone());
+        decorated.0.schedules.retain(|one| before.book.schedules(&one.handler_name));
+        decorated.1.schedules.retain(|one| book.schedules(&one.handler_name));
+        let mut renewed = renewal::renew(&self.host, &context, &decorated.0, &decorated.1).await;
+        let made = wanted.schedules.into_iter().filter(|one| !book.schedules(&one.handler_name));
+        renewed.in_force.schedules.extend(made);
         for line in &renewed.waiting {
             tracing::warn!(what = %line, "waits for a restart of the plugin");
         }

@@ -130,6 +130,14 @@ impl Book {
         self.exactly(job, caller).or_else(|| prefixed('/')).or_else(|| prefixed('.'))
     }
 
+    /// Whether an `@schedule` is declared under the name `job`.
+    #[must_use]
+    pub fn schedules(&self, job: &str) -> bool {
+        let triggers = self.handlers.values().flat_map(|handler| &handler.triggers);
+        let mut named = triggers.filter(|one| one.job == job && one.fault.is_none());
+        named.any(|one| matches!(one.kind, Kind::Schedule { .. }))
+    }
+
     fn exactly(&self, job: &str, caller: Caller) -> Option<Run> {
         if let Some(handler) = self.handlers.get(job) {
             // Each trigger's own function first; else what there is.
