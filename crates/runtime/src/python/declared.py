@@ -143,6 +143,8 @@ class Reader:
         for default in [*arguments.defaults, *arguments.kw_defaults]:
             if default is not None:
                 self.plain(default, own)
+        if getattr(node, "returns", None) is not None:
+            self.plain(node.returns, own)
         # The empty name marks the inside of a function.
         own = own | local_names(node) | {""}
         body = node.body if isinstance(node.body, list) else [node.body]

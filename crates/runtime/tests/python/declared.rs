@@ -103,6 +103,9 @@ fn what_only_a_run_can_tell_is_not_guessed() {
         "import builtins",
         "def f():\n    global watch\n    watch = 1",
         "def f():\n    from qntx import watch\n    return watch('p')(print)",
+        "def f() -> watch('p')(print): pass",
+        "def f(a: watch('p')(print)): pass",
+        "def f(a=watch('p')(print)): pass",
         "del watch",
     ] {
         check(source, "unknown");
