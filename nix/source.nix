@@ -11,6 +11,7 @@ let
     "xtask"
     "tests"
     "benches"
+    "examples"
     "tools"
     ".cargo"
   ];

@@ -26,7 +26,8 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn run(self, sh: &Shell) -> Result<()> {
         let python = self.python.prepare(sh)?;
-        let mut build = sh.cargo(["build", "-p", "qntx-python-plugin", "-p", "qntx-python-testhost"]);
+        let mut build =
+            sh.cargo(["build", "-p", "qntx-python-plugin", "-p", "qntx-python-testhost"]);
         sh.run(python.for_build(&mut build))?;
         let mut command = sh.cargo(["run", "--quiet", "-p", "qntx-python-testhost", "--"]);
         match self.scenarios {
