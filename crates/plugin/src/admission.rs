@@ -99,7 +99,7 @@ impl Admission {
     fn busy(&self) -> Rejected {
         Rejected::Busy {
             running: self.max_concurrency,
-            queued: self.queued(),
+            queued: self.queued().min(self.max_queue),
             retry_after: Duration::from_secs(1),
         }
     }

@@ -50,7 +50,7 @@ impl Capture {
             Source::Idle(fd) => {
                 self.source = Source::Watched(Receiver::from_owned_fd_unchecked(fd)?);
             }
-            other => self.source = other,
+            other @ (Source::Watched(_) | Source::Ended) => self.source = other,
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub enum Rejected {
     #[error("session `{session}` is gone: {reason}")]
     SessionGone { session: String, reason: String },
     /// All slots and the queue are full.
-    #[error("{running} executions run and {queued} wait: try again in {} s", retry_after.as_secs().max(1))]
+    #[error("every slot is taken ({running} running, {queued} waiting): try again in {} s", retry_after.as_secs().max(1))]
     Busy { running: usize, queued: usize, retry_after: Duration },
     /// The plugin is shutting down.
     #[error("the plugin is shutting down")]

@@ -183,8 +183,8 @@ fn open_dir(at: impl std::os::fd::AsFd, name: &[u8]) -> rustix::io::Result<Owned
     rustix::fs::openat(at, name, flags, Mode::empty())
 }
 
-/// Deepest nesting that is walked; what is deeper is removed by its shallow end.
-const MAX_DEPTH: usize = 128;
+/// Deepest nesting that is walked; a deeper tree counts as over every limit.
+const MAX_DEPTH: usize = 100;
 
 fn measure(dir: &OwnedFd, limit: u64, depth: usize, contents: &mut Contents) {
     let Ok(entries) = Dir::read_from(dir) else { return };
@@ -193,49 +193,74 @@ fn measure(dir: &OwnedFd, limit: u64, depth: usize, contents: &mut Contents) {
         if name == c"." || name == c".." {
             continue;
         }
-        contents.entries += 1;
+        contents.entries = contents.entries.saturating_add(1);
         if contents.entries > limit {
             return;
         }
-        if let Ok(stat) = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-            contents.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
-            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-                && depth < MAX_DEPTH
-                && let Ok(inner) = open_dir(dir, name.to_bytes())
-            {
-                measure(&inner, limit, depth + 1, contents);
-            }
+        let Ok(stat) = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        contents.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            continue;
+        }
+        if depth == MAX_DEPTH {
+            contents.entries = u64::MAX;
+            return;
+        }
+        if let Ok(inner) = open_dir(dir, name.to_bytes()) {
+            measure(&inner, limit, depth + 1, contents);
         }
     }
 }
 
-/// Removes a tree whatever its modes; errors are logged, never followed.
+/// Removes a tree whatever its modes and however deep; errors are logged,
+/// links never followed.
+///
+/// A directory within is not descended into but moved up beside its parent,
+/// so that depth costs neither stack nor descriptors.
 fn remove_tree(path: &Path) {
-    let Err(first) = std::fs::remove_dir_all(path) else { return };
-    if first.kind() == std::io::ErrorKind::NotFound {
-        return;
-    }
-    // A directory made with mode 0 can't be opened: open it up and try again.
-    open_up(path, 0);
-    if let Err(error) = std::fs::remove_dir_all(path)
+    if let Err(error) = flatten(path)
         && error.kind() != std::io::ErrorKind::NotFound
     {
         tracing::warn!(path = %path.display(), %error, "a scratch directory could not be removed");
     }
 }
 
-fn open_up(path: &Path, depth: usize) {
-    let Ok(metadata) = std::fs::symlink_metadata(path) else { return };
-    if !metadata.is_dir() || depth > MAX_DEPTH {
-        return;
+fn flatten(path: &Path) -> std::io::Result<()> {
+    let root = open_dir(rustix::fs::CWD, path.as_os_str().as_encoded_bytes())?;
+    // Nobody can have made a name in advance that nobody could guess.
+    let secret = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), path);
+    let mut moved = 0u64;
+    let mut waiting: Vec<std::ffi::CString> = vec![c".".to_owned()];
+    while let Some(name) = waiting.pop() {
+        let dir = open_dir(&root, name.to_bytes())?;
+        for entry in Dir::read_from(&dir)? {
+            let entry = entry?;
+            let inner = entry.file_name();
+            if inner == c"." || inner == c".." {
+                continue;
+            }
+            match rustix::fs::unlinkat(&dir, inner, AtFlags::empty()) {
+                Ok(()) => continue,
+                Err(rustix::io::Errno::ISDIR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            // Made with mode 0, it could not be opened. Not through a link: it is a directory,
+            // and its maker is gone.
+            rustix::fs::chmodat(&dir, inner, Mode::RWXU, AtFlags::empty())?;
+            if rustix::fs::unlinkat(&dir, inner, AtFlags::REMOVEDIR).is_ok() {
+                continue;
+            }
+            moved += 1;
+            let target = std::ffi::CString::new(format!(".moved-{secret:x}-{moved}"))?;
+            rustix::fs::renameat(&dir, inner, &root, &target)?;
+            waiting.push(target);
+        }
+        // Emptied, except for what was moved to the root itself.
+        if name.as_c_str() != c"." {
+            rustix::fs::unlinkat(&root, &name, AtFlags::REMOVEDIR)?;
+        }
     }
-    if std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).is_err() {
-        return;
-    }
-    let Ok(entries) = std::fs::read_dir(path) else { return };
-    for entry in entries.filter_map(Result::ok) {
-        open_up(&entry.path(), depth + 1);
-    }
+    std::fs::remove_dir(path)
 }
 
 #[cfg(test)]
@@ -281,6 +306,23 @@ mod tests {
         std::fs::create_dir(&closed).expect("a directory");
         std::fs::write(closed.join("file"), b"x").expect("a file");
         std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o0)).expect("a mode");
+        let path = scratch.path().to_path_buf();
+        drop(scratch);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_tree_of_any_depth_is_over_the_limit_and_is_removed() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let root = ScratchRoot::open(Some(parent.path())).expect("a root");
+        let scratch = root.make().expect("a scratch directory");
+        let mut dir = open_dir(rustix::fs::CWD, scratch.path().as_os_str().as_encoded_bytes())
+            .expect("a descriptor");
+        for _ in 0..20_000 {
+            rustix::fs::mkdirat(&dir, "d", Mode::RWXU).expect("a directory");
+            dir = open_dir(&dir, b"d").expect("a descriptor");
+        }
+        assert_eq!(Scratch::contents(scratch.path(), 10_000).entries, u64::MAX);
         let path = scratch.path().to_path_buf();
         drop(scratch);
         assert!(!path.exists());

@@ -139,6 +139,9 @@ impl Tier {
                     ms = began.elapsed().as_secs_f64() * 1000.0,
                     "zygote up"
                 );
+                for weakness in ready.sealed.iter().flat_map(|sealed| &sealed.weakened) {
+                    tracing::warn!(tier = self.name, %weakness, "the sandbox is weakened");
+                }
                 for fault in &ready.set_aside {
                     tracing::warn!(module = %fault.module, reason = %fault.reason, "not preloaded");
                 }

@@ -4,7 +4,7 @@
 //! process's only thread; the child ends with its channel.
 
 use crate::channel::{Channel, ChannelError};
-use crate::execute::{self, End, Tools};
+use crate::execute::{self, End, Ends, Tools};
 use crate::link::{self, Link};
 use crate::{convert, errors, ffi, hints, qntx, variables};
 use proto::codec::{MAX_FROM_CHILD, MAX_TO_CHILD};
@@ -272,16 +272,14 @@ fn one_job(
             .map(|(name, repr)| Variable { name, repr })
             .collect();
     }
-    if job.session {
-        execute::flush(py, tools);
-    } else {
-        if execute::has_loose_ends(py, tools) {
-            execute::flush(py, tools);
-            let claimed = Done { closing: true, ..done.clone() };
-            py.detach(|| link::with(|link| link.send(from_child::Kind::Done(claimed))))
-                .transpose()?;
-        }
-        execute::shut_down(py, tools);
+    execute::flush(py, tools);
+    let ends = if job.session { Ends::None } else { execute::loose_ends(py, tools) };
+    if ends == Ends::Program {
+        let claimed = Done { closing: true, ..done.clone() };
+        py.detach(|| link::with(|link| link.send(from_child::Kind::Done(claimed)))).transpose()?;
+    }
+    if ends != Ends::None {
+        execute::shut_down(py, tools, ends);
     }
     done.run_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     done.max_rss_bytes = max_rss_bytes();

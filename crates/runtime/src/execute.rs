@@ -40,6 +40,11 @@ pub struct Tools {
     sys: Py<PyModule>,
     calls_main: Py<PyAny>,
     declared: Py<PyAny>,
+    threads: Py<PyAny>,
+    callbacks: Py<PyAny>,
+    run_callbacks: Py<PyAny>,
+    /// `atexit` callbacks that were there before any program.
+    preloaded_callbacks: u64,
 }
 
 /// Decides whether a module calls `main` itself or guards on `__name__`: walks
@@ -67,11 +72,12 @@ def calls_main(tree, _ast=__import__('_ast')):
 ";
 
 impl Tools {
-    /// Looks everything up; in the zygote.
+    /// Looks everything up; in the zygote, once everything is preloaded.
     pub fn new(py: Python<'_>) -> PyResult<Self> {
         let ast = py.import("_ast")?;
         let builtins = py.import("builtins")?;
         let sys = py.import("sys")?;
+        let atexit = py.import("atexit")?;
         let namespace = PyDict::new(py);
         py.run(CALLS_MAIN, Some(&namespace), None)?;
         let calls_main = namespace
@@ -97,6 +103,10 @@ impl Tools {
             sys: sys.unbind(),
             calls_main: calls_main.unbind(),
             declared: declared.unbind(),
+            threads: py.import("_thread")?.getattr("_count")?.unbind(),
+            callbacks: atexit.getattr("_ncallbacks")?.unbind(),
+            run_callbacks: atexit.getattr("_run_exitfuncs")?.unbind(),
+            preloaded_callbacks: atexit.call_method0("_ncallbacks")?.extract()?,
         })
     }
 
@@ -380,29 +390,45 @@ pub fn is_exit(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PySystemExit>(py)
 }
 
-/// Whether ending the program may take time: threads of its own, or `atexit`.
+/// What is left to do when a program has run to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// Nothing.
+    None,
+    /// `atexit` callbacks that preloaded modules registered, which are quick.
+    Preloaded,
+    /// Threads or `atexit` callbacks of the program, which may take their time.
+    Program,
+}
+
+/// Counts threads and `atexit` callbacks.
 #[must_use]
-pub fn has_loose_ends(py: Python<'_>, tools: &Tools) -> bool {
-    let modules = tools.modules.bind(py);
-    let count = |module: &str, function: &str| -> u64 {
-        let Ok(Some(module)) = modules.get_item(module) else { return 0 };
-        module.call_method0(function).and_then(|n| n.extract()).unwrap_or(1)
-    };
-    count("_thread", "_count") > 0 || count("atexit", "_ncallbacks") > 0
+pub fn loose_ends(py: Python<'_>, tools: &Tools) -> Ends {
+    let threads = count(py, &tools.threads);
+    let callbacks = count(py, &tools.callbacks);
+    if threads > 0 || callbacks > tools.preloaded_callbacks {
+        Ends::Program
+    } else if callbacks > 0 {
+        Ends::Preloaded
+    } else {
+        Ends::None
+    }
+}
+
+fn count(py: Python<'_>, counter: &Py<PyAny>) -> u64 {
+    counter.call0(py).and_then(|n| n.extract(py)).unwrap_or(0)
 }
 
 /// Ends the program as `python` would: joins its non-daemon threads and runs
 /// `atexit`. What goes wrong there is printed to stderr, as `python` does.
-pub fn shut_down(py: Python<'_>, tools: &Tools) {
-    let modules = tools.modules.bind(py);
-    if let Ok(Some(threading)) = modules.get_item("threading")
+pub fn shut_down(py: Python<'_>, tools: &Tools, ends: Ends) {
+    if ends == Ends::Program
+        && let Ok(Some(threading)) = tools.modules.bind(py).get_item("threading")
         && let Err(error) = threading.call_method0("_shutdown")
     {
         error.print(py);
     }
-    if let Ok(atexit) = py.import("atexit")
-        && let Err(error) = atexit.call_method0("_run_exitfuncs")
-    {
+    if let Err(error) = tools.run_callbacks.call0(py) {
         error.print(py);
     }
     flush(py, tools);

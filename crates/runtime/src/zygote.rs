@@ -117,7 +117,6 @@ impl Zygote {
         interpreter: &Interpreter,
         supervisor: i32,
     ) -> Result<(), Failure> {
-        let tools = Tools::new(py).map_err(at("interpreter"))?;
         // Site directories and configured paths are looked at after the seal only.
         let site_dirs: Vec<PathBuf> = interpreter::own_site_dirs(interpreter)
             .into_iter()
@@ -132,6 +131,7 @@ impl Zygote {
         crate::convert::prepare(py).map_err(at("convert"))?;
         let (preloaded, set_aside) =
             interpreter::preload(py, &start.preload).map_err(at("preload"))?;
+        let tools = Tools::new(py).map_err(at("interpreter"))?;
         interpreter::freeze(py).map_err(at("freeze"))?;
         let sealed = enforced.as_ref().map_or_else(unsandboxed, sealed);
         let inheritance = Inheritance {

@@ -25,16 +25,11 @@ __all__ = (
     "llm", "embed", "search", "vector_search", "read_file", "ground",
     "upstream", "handler_name", "glyph_id",
     "Error", "StoreUnavailable", "Refused", "LimitExceeded", "Timeout",
-    "InvalidArgument", "NotAvailable",
+    "InvalidArgument", "NotAvailable", "ResultError",
 )
 
 # What a script has without an import; `upstream` is added for each run.
-_GLOBALS = (
-    "attest", "attest_many", "last", "query", "exists", "fetch",
-    "create_schedule", "pause_schedule", "resume_schedule", "delete_schedule",
-    "list_schedules", "get_schedule", "enqueue", "progress", "log",
-    "watch", "schedule", "handler",
-)
+_GLOBALS = __all__[:__all__.index("llm")]
 
 upstream = None
 handler_name = ""
@@ -43,8 +38,6 @@ glyph_id = ""
 # What the decorators saw, in order: (kind, function, details)
 _declared = []
 
-
-# ── errors ──────────────────────────────────────────────────────────────────
 
 class Error(RuntimeError):
     """A call to QNTX that could not be done.
@@ -90,18 +83,20 @@ class NotAvailable(Error):
     """Nothing does this here: outside QNTX, or a service the core lacks."""
 
 
+class ResultError(Error):
+    """The run's result is nothing JSON can hold, or beyond a limit."""
+
+
 _KINDS = {
     kind.__name__: kind
     for kind in (Error, StoreUnavailable, Refused, LimitExceeded, Timeout,
-                 InvalidArgument, NotAvailable)
+                 InvalidArgument, NotAvailable, ResultError)
 }
 
 
 def _make_error(kind, call, reason, retryable, created):
     return _KINDS.get(kind, Error)(call, reason, bool(retryable), created)
 
-
-# ── the way to the host ─────────────────────────────────────────────────────
 
 def _encode(call, arguments):
     data = _qntx.encode(arguments, "")
@@ -194,8 +189,6 @@ def _time(call, name, value):
                         f"not {_type_name(value)}")
     return int(value)
 
-
-# ── attestations ────────────────────────────────────────────────────────────
 
 def _claim(call, subjects, predicates, contexts, actors, attributes):
     return {
@@ -312,8 +305,6 @@ def exists(id):
     """Whether an attestation with this id is in the store."""
     return _call("exists", {"id": _text("exists", "id", id)})
 
-
-# ── services ────────────────────────────────────────────────────────────────
 
 def fetch(url, subjects=None, predicate="http:get", context="", fresh=False, actor="", source=""):
     """Gets a URL through the core, which keeps to its rate limits.
@@ -504,8 +495,6 @@ class ground:
         })
 
 
-# ── the run itself ──────────────────────────────────────────────────────────
-
 def progress(current, total=None, message=None):
     """Says how far this run is. Costs no round trip."""
     _note("progress", {
@@ -541,8 +530,6 @@ def log(message, level="info", stage=None, **fields):
     _note("log", {**arguments, "fields": fields})
 
 
-# ── decorators ──────────────────────────────────────────────────────────────
-
 def _mark(kind, function, details):
     if not callable(function):
         raise TypeError(f"{kind}: only a function can be decorated, "
@@ -553,6 +540,16 @@ def _mark(kind, function, details):
         pass  # some callables take no attributes; the registry has it
     _declared.append((kind, function, details))
     return function
+
+
+def _described(kind, description, details):
+    if description is not None:
+        _text(kind, "description", description)
+
+    def decorate(function):
+        doc = getattr(function, "__doc__", None) if description is None else description
+        return _mark(kind, function, {**details, "description": doc or ""})
+    return decorate
 
 
 def watch(predicate, context=None):
@@ -583,13 +580,7 @@ def schedule(every, description=None):
     if callable(every):
         raise TypeError("schedule: needs the seconds between runs, as in @schedule(every=300)")
     every = _seconds("schedule", "every", every)
-    if description is not None:
-        _text("schedule", "description", description)
-
-    def decorate(function):
-        doc = getattr(function, "__doc__", None) if description is None else description
-        return _mark("schedule", function, {"every": every, "description": doc or ""})
-    return decorate
+    return _described("schedule", description, {"every": every})
 
 
 def handler(description=None):
@@ -600,13 +591,5 @@ def handler(description=None):
     ...     "Rebuilds the index."
     """
     if callable(description):
-        function = description
-        doc = getattr(function, "__doc__", None)
-        return _mark("handler", function, {"description": doc or ""})
-    if description is not None:
-        _text("handler", "description", description)
-
-    def decorate(function):
-        doc = getattr(function, "__doc__", None) if description is None else description
-        return _mark("handler", function, {"description": doc or ""})
-    return decorate
+        return _described("handler", None, {})(description)
+    return _described("handler", description, {})
