@@ -25,6 +25,8 @@ use tonic::{Request, Response, Status, Streaming};
 const INITIALIZE: Duration = Duration::from_secs(20);
 /// The least it gives itself.
 const LEAST: Duration = Duration::from_secs(2);
+/// Of what waits for a restart, so much stands in Health's one line.
+const SHOWN: usize = 5;
 /// Pauses between attempts to find out what `Initialize` could not.
 const AGAIN: [u64; 5] = [2, 5, 15, 30, 60];
 
@@ -210,8 +212,12 @@ impl<E: Execute, A: Find, R: Rewire> Plugin<E, A, R> {
         let mut message = life.words().to_owned();
         let weakened = snapshot.weakened.iter().map(|w| format!("sandbox weakened: {w}"));
         let handlers = self.api.handlers().now();
-        let waiting = (!handlers.waiting.is_empty())
-            .then(|| format!("waits for a restart of the plugin: {}", handlers.waiting.join(", ")));
+        let waiting = (!handlers.waiting.is_empty()).then(|| {
+            let some: Vec<&str> = handlers.waiting.iter().take(SHOWN).map(String::as_str).collect();
+            let more = handlers.waiting.len() - some.len();
+            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("waits for a restart of the plugin: {}{rest}", some.join(", "))
+        });
         let faults = handlers.book.handlers.values().filter(|one| one.why_not().is_some()).count();
         let faulted = (faults > 0).then(|| format!("{faults} faulted, see /handlers"));
         let ours = snapshot.reason.iter().chain(&*degraded).chain(&handlers.notes).cloned();

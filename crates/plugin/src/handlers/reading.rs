@@ -23,6 +23,8 @@ const AT_ONCE: usize = 4;
 const WALL: Duration = Duration::from_secs(3);
 const MEMORY: u64 = 256 << 20;
 const OUTPUT: usize = 64 << 10;
+/// Triggers of one handler. Each may be a watcher in the core.
+const TRIGGERS: usize = 100;
 
 /// What became of reading.
 #[derive(Debug)]
@@ -110,7 +112,8 @@ async fn declarations<E: Execute>(
     limits.cpu = Some(limits.wall);
     let bounds = Bounds { limits: limits.clone(), ceiling: limits.clone() };
     let mut request = Request::new(Source::Declarations(code.to_owned()), limits);
-    request.class = Class::Job;
+    // `Initialize` waits for it, and jobs may have taken all of their slots for long.
+    request.class = Class::Interactive;
     let answer = match run.execute(request).await {
         Ok(answer) => answer,
         Err(RunError::Rejected(rejected)) => return Err(rejected.to_string()),
@@ -159,7 +162,11 @@ struct Declared {
 fn triggers(json: &[u8]) -> Result<(Read, Vec<Trigger>), String> {
     let answered: Answered = serde_json::from_slice(json)
         .map_err(|error| format!("its declarations make no sense: {error}"))?;
-    let mut triggers = Vec::with_capacity(answered.declared.len());
+    let count = answered.declared.len();
+    if count > TRIGGERS {
+        return Err(format!("it declares {count} triggers; {TRIGGERS} are the most"));
+    }
+    let mut triggers = Vec::with_capacity(count);
     for declared in answered.declared {
         let line = declared.line.unwrap_or(0);
         let trigger = trigger(declared, line);
@@ -238,5 +245,9 @@ mod tests {
             assert!(reason.contains(words), "{reason}");
         }
         assert!(triggers(b"").is_err());
+        let one = r#"{"kind":"handler","function":"f"}"#;
+        let many = |n| format!(r#"{{"read":"run","declared":[{}]}}"#, vec![one; n].join(","));
+        assert!(triggers(many(TRIGGERS).as_bytes()).is_ok());
+        assert!(triggers(many(TRIGGERS + 1).as_bytes()).unwrap_err().contains("101 triggers"));
     }
 }
