@@ -95,6 +95,7 @@ scenarios! {
         schedules_made_by_scripts_survive_a_restart
         a_days_ticks_drift_nowhere
         an_endless_handler_ends_at_the_jobs_time_limit
+        a_cancelled_job_stops_its_handler
         initialize_again_and_again_under_load_declares_the_same;
     restart:
         a_plugin_in_limbo_is_restarted_and_whole

@@ -379,12 +379,12 @@ pub(super) async fn a_days_ticks_drift_nowhere(bed: Bed) -> anyhow::Result<()> {
     let plugin = bed.boot().await?;
     let before = bed.core.schedules();
     let declared = bed.initialize(&plugin, &[]).await?;
-    // every minute of a day is 1,440; at a tenth of that nothing may differ either
-    for round in 0..72 {
+    // what a tick every five minutes comes to in a day
+    for round in 0..288 {
         for (handler, answer) in bed.core.tick(&plugin).await? {
             ensure!(answer.success, "round {round}, {handler}: {}", answer.error);
         }
-        if round % 24 == 0 {
+        if round % 48 == 0 {
             let again = bed.initialize(&plugin, &[]).await?;
             ensure!(again == declared, "round {round}: {again:?}");
         }
@@ -446,4 +446,23 @@ pub(super) async fn initialize_again_and_again_under_load_declares_the_same(
         ensure!(said? == format!("run {n}"));
     }
     Ok(())
+}
+
+pub(super) async fn a_cancelled_job_stops_its_handler(bed: Bed) -> anyhow::Result<()> {
+    attest(&bed, "endless", "@handler\ndef f():\n    while True: pass");
+    let plugin = bed.boot().await?;
+    let running = async || -> anyhow::Result<u64> {
+        let answer = plugin.http("GET", "/health", "").await?;
+        let health: Value = serde_json::from_slice(&answer.body)?;
+        health["running"].as_u64().with_context(|| format!("no running in {health}"))
+    };
+    // the core stops: Pulse's call is cancelled
+    let gone = tokio::time::timeout(Duration::from_millis(500), plugin.job(job("endless", "")));
+    let (gone, meanwhile) = tokio::join!(gone, async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        running().await
+    });
+    ensure!(gone.is_err(), "an endless loop answered");
+    ensure!(meanwhile? == 1, "it never ran");
+    until("the handler stops", Duration::from_secs(2), async || Ok(running().await? == 0)).await
 }
