@@ -47,13 +47,15 @@ pub struct Packages {
 #[derive(Debug, Default)]
 struct Leases {
     held: Vec<Held>,
+    /// What executions that begin now see.
+    in_force: Option<(Place, u64)>,
 }
 
 #[derive(Debug)]
 struct Held {
     place: Place,
     generation: u64,
-    /// When nothing can be left that uses it; `None` = in force.
+    /// When nothing can be left that uses it; `None` = in force, or about to be.
     until: Option<Instant>,
     _lease: Lease,
 }
@@ -107,11 +109,18 @@ impl Packages {
     /// `config` with the generation in force on its path, which this process
     /// keeps from being removed from then on.
     #[must_use]
-    pub fn equip(&self, mut config: Config) -> Config {
+    pub fn equip(&self, config: Config) -> Config {
+        let (config, seen) = self.equipped(config);
+        self.enforce(seen, config.ceiling.wall);
+        config
+    }
+
+    /// The configuration, and which generation of which place is on its path.
+    fn equipped(&self, mut config: Config) -> (Config, Option<(Place, u64)>) {
         let policy = config.packages.clone();
-        let Some(place) = Place::of(&policy, &policy.environment) else { return config };
+        let Some(place) = Place::of(&policy, &policy.environment) else { return (config, None) };
         let current = place.current();
-        self.take_lease(&place, current, config.ceiling.wall);
+        self.hold(&place, current);
         if current > 0 {
             config.site_dirs.push(place.site(current));
         }
@@ -119,7 +128,7 @@ impl Packages {
         config.site_dirs.extend(policy.site_dir.filter(|directory| directory.is_dir()));
         // A generation under way is tried out in a child.
         config.read_paths.extend(place.root().parent().map(Path::to_owned));
-        config
+        (config, Some((place, current)))
     }
 
     /// As [`Packages::equip`], after making the environment's directory, so
@@ -191,11 +200,18 @@ impl Packages {
         self.view(&config, environment)
     }
 
-    /// Puts what is current on disk before the next executions.
-    async fn switch<E: Execute>(&self, run: &E, settings: &Settings) {
-        if !run.reconfigure(self.equip(Config::clone(&settings.config()))).await {
-            tracing::warn!("what was installed is seen by executions after a restart");
+    /// Puts what is current on disk before the next executions; whether they
+    /// see it.
+    async fn switch<E: Execute>(&self, run: &E, settings: &Settings) -> bool {
+        let (config, seen) = self.equipped(Config::clone(&settings.config()));
+        let longest = config.ceiling.wall;
+        let done = run.reconfigure(config).await;
+        if done {
+            self.enforce(seen, longest);
+        } else {
+            tracing::warn!("executions see these packages after a restart");
         }
+        done
     }
 
     async fn locked(&self, place: &Place, until: Instant) -> Result<Lock, PackageError> {
@@ -215,22 +231,37 @@ impl Packages {
 
     fn in_force(&self, place: &Place) -> u64 {
         let leases = self.leases();
-        let held = leases.held.iter().find(|held| held.until.is_none() && held.place == *place);
-        held.map_or(0, |held| held.generation)
+        let seen = leases.in_force.as_ref().filter(|(seen, _)| seen == place);
+        seen.map_or(0, |(_, generation)| *generation)
     }
 
-    fn take_lease(&self, place: &Place, generation: u64, longest: Duration) {
+    /// From now on executions see this; what they saw before is let go of when
+    /// the longest of them has to be over.
+    fn enforce(&self, seen: Option<(Place, u64)>, longest: Duration) {
         let mut leases = self.leases();
         let now = Instant::now();
         leases.held.retain(|held| held.until.is_none_or(|until| until > now));
         for held in &mut leases.held {
-            held.until.get_or_insert(now + longest + AFTERGLOW);
+            let current = seen
+                .as_ref()
+                .is_some_and(|(place, n)| held.place == *place && held.generation == *n);
+            held.until = match held.until {
+                _ if current => None,
+                Some(until) => Some(until),
+                None => Some(now + longest + AFTERGLOW),
+            };
         }
+        leases.in_force = seen;
+    }
+
+    /// Keeps a generation from being removed.
+    fn hold(&self, place: &Place, generation: u64) {
+        let mut leases = self.leases();
+        let same = |held: &Held| held.generation == generation && held.place == *place;
         if generation == 0 {
             return;
         }
-        let same = |held: &&mut Held| held.generation == generation && held.place == *place;
-        if let Some(held) = leases.held.iter_mut().find(same) {
+        if let Some(held) = leases.held.iter_mut().find(|held| same(held)) {
             held.until = None;
             return;
         }

@@ -117,7 +117,11 @@ pub async fn install<E: Execute>(
     let done = tokio::spawn(last)
         .await
         .map_err(|e| PackageError::failed(format!("the switch failed: {e}")))?;
-    installed.generation = done?;
+    let (generation, seen) = done?;
+    installed.generation = generation;
+    if !seen {
+        installed.warnings.push("executions see these packages after a restart".to_owned());
+    }
     installed.steps.push(("switch", began.elapsed()));
     Ok(installed)
 }
@@ -315,7 +319,7 @@ async fn finish<E: Execute>(
     lock: Lock,
     staging: Staging,
     manifest: Manifest,
-) -> Result<u64, PackageError> {
+) -> Result<(u64, bool), PackageError> {
     let place = plan.place.clone();
     let committed = tokio::task::spawn_blocking(move || {
         let made = place.commit(&lock, staging, manifest);
@@ -325,14 +329,14 @@ async fn finish<E: Execute>(
         committed.await.map_err(|e| PackageError::failed(format!("the switch failed: {e}")))?;
     let made = made.map_err(|e| PackageError::disk("the new generation could not be kept", &e))?;
     tracing::info!(environment = %plan.name, generation = made.generation, bytes = made.bytes, "packages installed");
-    if plan.name == settings.config().packages.environment {
-        packages.switch(&*run, &settings).await;
-    }
+    // Another environment is not what executions see, and was not meant to be.
+    let seen = plan.name != settings.config().packages.environment
+        || packages.switch(&*run, &settings).await;
     let place = plan.place.clone();
     let config = Arc::clone(&plan.config);
     // An old generation that could not be removed was logged; the next one tries again.
     let _ = tokio::task::spawn_blocking(move || place.prune(&lock, &config.packages)).await;
-    Ok(made.generation)
+    Ok((made.generation, seen))
 }
 
 /// What is asked for now, on top of what was before; a name's newest wish counts.
