@@ -101,7 +101,8 @@ scenarios! {
         a_plugin_in_limbo_is_restarted_and_whole
         a_restart_keeps_schedules_and_what_the_user_paused
         a_cancelled_initialize_ends_in_a_restart_that_loses_nothing
-        a_second_core_in_the_same_place_shares_nothing;
+        a_second_core_in_the_same_place_shares_nothing
+        with_python_broken_the_declarations_stand;
     services:
         files_models_and_search_answer
         ground_keeps_what_is_deferred

@@ -7,9 +7,10 @@ use super::handlers::{attest, job};
 use crate::bed::Bed;
 use crate::core::lock;
 use crate::fault::Fault;
-use crate::plugin::Plugin;
+use crate::plugin::{Launch, Plugin};
+use crate::wire::AttestationFilter;
 use anyhow::ensure;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Polls Health as the core does, faster; two strikes restart the plugin.
 async fn poll(bed: &Bed, mut plugin: Plugin) -> anyhow::Result<(Plugin, u32)> {
@@ -94,5 +95,33 @@ pub(super) async fn a_second_core_in_the_same_place_shares_nothing(bed: Bed) -> 
     let health = second.health().await?;
     ensure!(health.healthy && health.message.contains("in use by another process"), "{health:?}");
     ensure!(!first.health().await?.message.contains("in use"));
+    Ok(())
+}
+
+pub(super) async fn with_python_broken_the_declarations_stand(bed: Bed) -> anyhow::Result<()> {
+    attest(&bed, "tick", "@schedule(every=60)\ndef f(): pass");
+    let mut plugin = bed.boot().await?;
+    plugin.interrupt().await?;
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    attest(&bed, "tick", "@schedule(every=30)\ndef f(): pass");
+    attest(&bed, "fresh", "@schedule(every=5)\ndef f(): pass");
+    let nowhere = bed.directory().join("nowhere").to_string_lossy().into_owned();
+    let env = vec![("QNTX_PYTHON_HOME".to_owned(), nowhere)];
+    let plugin = bed.launch_with(Launch { env, ..Launch::default() }).await?;
+    let started = Instant::now();
+    bed.initialize(&plugin, &[]).await?;
+    ensure!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    let live = bed.core.schedules();
+    ensure!(live.get("python/tick").is_some_and(|(every, _)| *every == 60), "{live:?}");
+    let health = plugin.health().await?;
+    ensure!(health.healthy, "restarted again and again for it: {}", health.message);
+    ensure!(health.message.contains("`fresh` could not be read"), "{}", health.message);
+    let answer = plugin.job(job("tick", "")).await?;
+    ensure!(!answer.success && answer.error.contains("Python can't run"), "{answer:?}");
+    let faulted = AttestationFilter {
+        predicates: vec!["handler:faulted".to_owned()],
+        ..AttestationFilter::default()
+    };
+    ensure!(bed.core.services.store.query(&faulted).is_empty(), "the code is not at fault");
     Ok(())
 }
