@@ -4,6 +4,7 @@
 
 mod attest;
 mod cli;
+mod core;
 mod errors;
 mod execute;
 mod hostile;

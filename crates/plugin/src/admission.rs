@@ -8,8 +8,8 @@
 
 use crate::error::Rejected;
 use crate::request::Class;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -18,10 +18,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct Admission {
     slots: Arc<Semaphore>,
     job_slots: Arc<Semaphore>,
-    max_concurrency: usize,
-    max_queue: usize,
+    sizes: Mutex<Sizes>,
+    max_queue: AtomicUsize,
     queued: AtomicUsize,
     running: Arc<AtomicUsize>,
+}
+
+/// How many permits there are.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    all: usize,
+    jobs: usize,
+}
+
+impl Sizes {
+    fn new(max_concurrency: usize, reserve: usize) -> Self {
+        let all = max_concurrency.max(1);
+        Self { all, jobs: all.saturating_sub(reserve).max(1) }
+    }
 }
 
 /// A slot; given back on drop.
@@ -36,13 +50,12 @@ impl Admission {
     /// `max_concurrency` slots, of which `reserve` are for interactive calls alone.
     #[must_use]
     pub fn new(max_concurrency: usize, reserve: usize, max_queue: usize) -> Self {
-        let max_concurrency = max_concurrency.max(1);
-        let for_jobs = max_concurrency.saturating_sub(reserve).max(1);
+        let sizes = Sizes::new(max_concurrency, reserve);
         Self {
-            slots: Arc::new(Semaphore::new(max_concurrency)),
-            job_slots: Arc::new(Semaphore::new(for_jobs)),
-            max_concurrency,
-            max_queue,
+            slots: Arc::new(Semaphore::new(sizes.all)),
+            job_slots: Arc::new(Semaphore::new(sizes.jobs)),
+            sizes: Mutex::new(sizes),
+            max_queue: AtomicUsize::new(max_queue),
             queued: AtomicUsize::new(0),
             running: Arc::new(AtomicUsize::new(0)),
         }
@@ -73,6 +86,17 @@ impl Admission {
         }
     }
 
+    /// Changes the numbers; slots that are taken away are taken as they become
+    /// free.
+    pub fn resize(&self, max_concurrency: usize, reserve: usize, max_queue: usize) {
+        let new = Sizes::new(max_concurrency, reserve);
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        grow(&self.slots, sizes.all, new.all);
+        grow(&self.job_slots, sizes.jobs, new.jobs);
+        *sizes = new;
+        self.max_queue.store(max_queue, Ordering::Relaxed);
+    }
+
     /// Nobody gets a slot any more.
     pub fn close(&self) {
         self.slots.close();
@@ -98,10 +122,27 @@ impl Admission {
 
     fn busy(&self) -> Rejected {
         Rejected::Busy {
-            running: self.max_concurrency,
-            queued: self.queued().min(self.max_queue),
+            running: self.running(),
+            queued: self.queued().min(self.max_queue.load(Ordering::Relaxed)),
             retry_after: Duration::from_secs(1),
         }
+    }
+}
+
+fn grow(slots: &Arc<Semaphore>, old: usize, new: usize) {
+    if new >= old {
+        slots.add_permits(new - old);
+        return;
+    }
+    let taken = slots.forget_permits(old - new);
+    let left = u32::try_from(old - new - taken).unwrap_or(u32::MAX);
+    if left > 0 {
+        let slots = Arc::clone(slots);
+        tokio::spawn(async move {
+            if let Ok(permits) = slots.acquire_many_owned(left).await {
+                permits.forget();
+            }
+        });
     }
 }
 
@@ -118,7 +159,11 @@ impl<'a> Waiting<'a> {
     fn join(admission: &'a Admission) -> Result<Self, Rejected> {
         let before = admission.queued.fetch_add(1, Ordering::Relaxed);
         let place = Self(&admission.queued);
-        if before >= admission.max_queue { Err(admission.busy()) } else { Ok(place) }
+        if before >= admission.max_queue.load(Ordering::Relaxed) {
+            Err(admission.busy())
+        } else {
+            Ok(place)
+        }
     }
 }
 
@@ -146,6 +191,21 @@ mod tests {
         assert_eq!((admission.running(), admission.queued()), (1, 0));
         drop(held);
         assert!(admission.enter(Class::Interactive, Duration::ZERO).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn slots_can_be_taken_away_while_they_are_held() {
+        let admission = Admission::new(2, 0, 8);
+        let first = admission.enter(Class::Interactive, Duration::ZERO).await.expect("a slot");
+        let second = admission.enter(Class::Interactive, Duration::ZERO).await.expect("a slot");
+        admission.resize(1, 0, 8);
+        tokio::task::yield_now().await;
+        drop(first);
+        tokio::task::yield_now().await;
+        let patience = Duration::from_millis(20);
+        assert!(admission.enter(Class::Interactive, patience).await.is_err());
+        drop(second);
+        assert!(admission.enter(Class::Interactive, patience).await.is_ok());
     }
 
     #[tokio::test]

@@ -55,9 +55,7 @@ impl Execute for Supervisor {
     }
 
     async fn reconfigure(&self, config: Config) -> bool {
-        // The supervisor's tiers keep the configuration they were started with.
-        drop(config);
-        false
+        Self::reconfigure(self, config).await
     }
 
     fn snapshot(&self) -> Snapshot {

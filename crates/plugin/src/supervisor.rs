@@ -15,7 +15,7 @@ use crate::scratch::ScratchRoot;
 use crate::spawner::Spawner;
 use crate::tier::{Nursery, State, Tier};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -58,6 +58,20 @@ const COMMON: [&str; 32] = [
 /// What every tier has: what our own side of a run needs.
 const BARE: [&str; 4] = ["os", "traceback", "linecache", "threading"];
 
+/// Longest a change of configuration is waited for.
+const RENEWAL: Duration = Duration::from_secs(5);
+
+/// Whether a zygote of `new` would be another than one of `old`.
+fn zygotes_differ(old: &Config, new: &Config) -> bool {
+    old.python_home != new.python_home
+        || old.python_paths != new.python_paths
+        || old.site_dirs != new.site_dirs
+        || old.file_roots != new.file_roots
+        || old.read_paths != new.read_paths
+        || old.preload != new.preload
+        || old.defaults != new.defaults
+}
+
 /// Handle to the running supervisor; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
@@ -66,7 +80,7 @@ pub struct Supervisor {
 
 #[derive(Debug)]
 struct Inner {
-    config: Arc<Config>,
+    nursery: Arc<Nursery>,
     host: Arc<Host>,
     admission: Admission,
     bare: Arc<Tier>,
@@ -109,14 +123,8 @@ impl Supervisor {
         let spawner = Spawner::start()
             .map_err(|source| Fault::System { what: "no thread can be started", source })?;
         let scratch = ScratchRoot::open(config.scratch_root.as_deref())?;
-        let census = Arc::new(Census::default());
-        let nursery = Arc::new(Nursery {
-            config: Arc::clone(&config),
-            spawner,
-            scratch,
-            census: Arc::clone(&census),
-            generations: AtomicU32::new(0),
-        });
+        let nursery = Arc::new(Nursery::new(Arc::clone(&config), spawner, scratch));
+        let census = Arc::clone(&nursery.census);
         let bare = BARE.iter().map(|name| (*name).to_owned()).collect();
         let common = BARE
             .iter()
@@ -130,7 +138,7 @@ impl Supervisor {
                 modules
             });
         let bare = Tier::new("bare", bare, config.max_spares.div_ceil(2), Arc::clone(&nursery));
-        let common = Tier::new("common", common, config.max_spares, nursery);
+        let common = Tier::new("common", common, config.max_spares, Arc::clone(&nursery));
         tokio::spawn(Arc::clone(&bare).keep());
         // The first answer needs the bare tier alone: the other one starts behind it.
         let (first, second) = (Arc::clone(&bare), Arc::clone(&common));
@@ -143,7 +151,7 @@ impl Supervisor {
             Admission::new(config.max_concurrency, config.interactive_reserve, config.max_queue);
         Ok(Self {
             inner: Arc::new(Inner {
-                config,
+                nursery,
                 host,
                 admission,
                 bare,
@@ -164,7 +172,7 @@ impl Supervisor {
             return Err(Rejected::ShuttingDown.into());
         }
         let arrived = Instant::now();
-        let patience = request.queue_timeout.unwrap_or(inner.config.queue_timeout);
+        let patience = request.queue_timeout.unwrap_or_else(|| self.config().queue_timeout);
         let _slot = inner.admission.enter(request.class, patience).await?;
         let tier = self.tier_for(&request);
         let spare = tier.take(patience).await?;
@@ -198,7 +206,7 @@ impl Supervisor {
 
     fn call_context(&self, request: &Request) -> CallContext {
         let deadline = Instant::now() + request.limits.wall;
-        let name = self.inner.config.name.clone();
+        let name = self.config().name.clone();
         let mut context = CallContext::new(name, crate::VERSION, deadline);
         context.handler.clone_from(&request.handler);
         context.glyph_id = (!request.glyph_id.is_empty()).then(|| request.glyph_id.clone());
@@ -280,7 +288,27 @@ impl Supervisor {
     /// The configuration in force.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.inner.config)
+        self.inner.nursery.config()
+    }
+
+    /// Puts `config` in force for executions that begin from now on; those that
+    /// run keep theirs, and none fails for it. False: the old one is still in
+    /// force for some.
+    pub async fn reconfigure(&self, config: Config) -> bool {
+        let inner = &self.inner;
+        let old = inner.nursery.config();
+        let renew = zygotes_differ(&old, &config);
+        inner.admission.resize(
+            config.max_concurrency,
+            config.interactive_reserve,
+            config.max_queue,
+        );
+        inner.nursery.configure(Arc::new(config));
+        if !renew {
+            return true;
+        }
+        let (bare, common) = tokio::join!(inner.bare.renew(RENEWAL), inner.common.renew(RENEWAL));
+        bare && common
     }
 
     /// Resolves when the grace of a drain is over: what still runs is dropped.

@@ -5,7 +5,7 @@
 
 use crate::config::Config;
 use crate::error::Fault;
-use crate::reaper::Census;
+use crate::reaper::{Census, Process};
 use crate::scratch::{Scratch, ScratchRoot};
 use crate::spare::{Draft, Ours, Spare};
 use crate::spawner::Spawner;
@@ -13,9 +13,10 @@ use crate::zygote::{Zygote, start_frame};
 use proto::frame::{Fork, ZygoteReady, from_zygote};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
 /// Pauses between attempts to start a zygote: first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
@@ -27,12 +28,37 @@ const FORK_PATIENCE: Duration = Duration::from_secs(10);
 /// Shared by all tiers.
 #[derive(Debug)]
 pub struct Nursery {
-    pub config: Arc<Config>,
+    config: RwLock<Arc<Config>>,
     pub spawner: Spawner,
     pub scratch: Arc<ScratchRoot>,
     pub census: Arc<Census>,
     /// The last generation given out.
-    pub generations: AtomicU32,
+    generations: AtomicU32,
+}
+
+impl Nursery {
+    /// What all tiers share, under `config`.
+    #[must_use]
+    pub fn new(config: Arc<Config>, spawner: Spawner, scratch: Arc<ScratchRoot>) -> Self {
+        Self {
+            config: RwLock::new(config),
+            spawner,
+            scratch,
+            census: Arc::new(Census::default()),
+            generations: AtomicU32::new(0),
+        }
+    }
+
+    /// The configuration of zygotes that start from now on.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another configuration in its place.
+    pub fn configure(&self, config: Arc<Config>) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
 }
 
 /// One tier.
@@ -52,6 +78,8 @@ pub struct Tier {
     zygote_pid: AtomicU32,
     /// Spares lost in a row.
     losses: AtomicU32,
+    /// Another configuration is to be taken up.
+    renewal: Notify,
 }
 
 /// Whether children can be had.
@@ -69,6 +97,12 @@ pub enum State {
         fatal: bool,
     },
     Stopped,
+}
+
+/// Why a zygote is in charge no more.
+enum End {
+    Replaced(Box<Zygote>),
+    Gone(String),
 }
 
 /// A fork under way.
@@ -98,6 +132,7 @@ impl Tier {
             state: watch::Sender::new(State::Starting),
             zygote_pid: AtomicU32::new(0),
             losses: AtomicU32::new(0),
+            renewal: Notify::new(),
         })
     }
 
@@ -106,9 +141,18 @@ impl Tier {
         let mut pause = BACKOFF.0;
         while !self.stopped() {
             let began = Instant::now();
-            let reason = match self.launch().await {
-                Ok(zygote) => self.serve(zygote).await,
-                Err(reason) => reason,
+            let mut next = self.launch().await.inspect(|zygote| self.enthrone(zygote));
+            let reason = loop {
+                match next {
+                    Ok(zygote) => match self.serve(zygote).await {
+                        End::Replaced(zygote) => next = Ok(*zygote),
+                        End::Gone(reason) => break reason,
+                    },
+                    Err(reason) => {
+                        self.set(State::Down { reason: reason.clone(), fatal: true });
+                        break reason;
+                    }
+                }
             };
             if self.stopped() {
                 return;
@@ -124,45 +168,68 @@ impl Tier {
 
     async fn launch(&self) -> Result<Zygote, String> {
         let generation = self.nursery.generations.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut start = start_frame(&self.nursery.config, &self.nursery.scratch);
+        let mut start = start_frame(&self.nursery.config(), &self.nursery.scratch);
         start.generation = generation;
         start.preload.clone_from(&self.preload);
         let began = Instant::now();
-        match Zygote::launch(&self.nursery.spawner, start).await {
-            Ok(zygote) => {
-                let ready = Arc::new(zygote.ready.clone());
-                tracing::info!(
-                    tier = self.name,
-                    generation,
-                    pid = zygote.pid(),
-                    python = %ready.python_version,
-                    ms = began.elapsed().as_secs_f64() * 1000.0,
-                    "zygote up"
-                );
-                for weakness in ready.sealed.iter().flat_map(|sealed| &sealed.weakened) {
-                    tracing::warn!(tier = self.name, %weakness, "the sandbox is weakened");
-                }
-                for fault in &ready.set_aside {
-                    tracing::warn!(module = %fault.module, reason = %fault.reason, "not preloaded");
-                }
-                self.zygote_pid.store(zygote.pid(), Ordering::Relaxed);
-                self.set(State::Up { generation, ready });
-                Ok(zygote)
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                self.set(State::Down { reason: reason.clone(), fatal: true });
-                Err(reason)
-            }
+        let zygote = Zygote::launch(&self.nursery.spawner, start).await;
+        let zygote = zygote.map_err(|error| error.to_string())?;
+        tracing::info!(
+            tier = self.name,
+            generation,
+            pid = zygote.pid(),
+            python = %zygote.ready.python_version,
+            ms = began.elapsed().as_secs_f64() * 1000.0,
+            "zygote up"
+        );
+        for weakness in zygote.ready.sealed.iter().flat_map(|sealed| &sealed.weakened) {
+            tracing::warn!(tier = self.name, %weakness, "the sandbox is weakened");
+        }
+        for fault in &zygote.ready.set_aside {
+            tracing::warn!(module = %fault.module, reason = %fault.reason, "not preloaded");
+        }
+        Ok(zygote)
+    }
+
+    /// From now on spares are this zygote's; those of an earlier one are let go.
+    fn enthrone(&self, zygote: &Zygote) {
+        self.zygote_pid.store(zygote.pid(), Ordering::Relaxed);
+        let ready = Arc::new(zygote.ready.clone());
+        self.set(State::Up { generation: zygote.generation, ready });
+        self.spares().retain(|spare| spare.generation == zygote.generation);
+    }
+
+    /// Takes up the nursery's configuration: a zygote of a new generation is
+    /// started while the old one goes on, then takes its place.
+    ///
+    /// False when that was not done within `patience`.
+    pub async fn renew(&self, patience: Duration) -> bool {
+        let before = self.generation();
+        self.renewal.notify_one();
+        let mut state = self.state.subscribe();
+        let renewed = state.wait_for(|state| match state {
+            State::Up { generation, .. } => *generation > before,
+            State::Down { .. } | State::Stopped => true,
+            State::Starting => false,
+        });
+        let up = tokio::time::timeout(patience, renewed).await;
+        matches!(up, Ok(Ok(state)) if matches!(*state, State::Up { .. }))
+    }
+
+    fn generation(&self) -> u32 {
+        match *self.state.borrow() {
+            State::Up { generation, .. } => generation,
+            State::Starting | State::Down { .. } | State::Stopped => 0,
         }
     }
 
-    /// Forks on demand until the zygote ends; says how it ended.
-    async fn serve(self: &Arc<Self>, mut zygote: Zygote) -> String {
+    /// Forks on demand until the zygote ends or another takes its place.
+    async fn serve(self: &Arc<Self>, mut zygote: Zygote) -> End {
         let generation = zygote.generation;
         let mut pending: HashMap<u64, Pending> = HashMap::new();
         let warming = Arc::new(AtomicUsize::new(0));
         let mut stop = self.state.subscribe();
+        let mut successor: Option<JoinHandle<Result<Zygote, String>>> = None;
         loop {
             while let Some(child) = self.lacks(pending.len() + warming.load(Ordering::Relaxed)) {
                 if let Err(error) = self.ask(&zygote, child, &mut pending).await {
@@ -183,19 +250,63 @@ impl Tier {
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                     Ok(from_zygote::Kind::Failed(failed)) => {
-                        return format!("{}: {}", failed.stage, failed.reason);
+                        return End::Gone(format!("{}: {}", failed.stage, failed.reason));
                     }
                     Ok(from_zygote::Kind::Ready(_)) => {}
                     Err(error) => {
                         let how = zygote.end();
                         self.set(State::Starting);
-                        return format!("{error}{how}");
+                        return End::Gone(format!("{error}{how}"));
                     }
                 },
                 () = self.wanted.notified() => {}
-                () = stopped(&mut stop) => return "stopped".to_owned(),
+                () = self.renewal.notified() => {
+                    if let Some(earlier) = successor.take() {
+                        earlier.abort();
+                    }
+                    let tier = Arc::clone(self);
+                    successor = Some(tokio::spawn(async move { tier.launch().await }));
+                }
+                launched = joined(&mut successor) => {
+                    successor = None;
+                    match launched {
+                        Ok(next) => {
+                            self.settle(&mut zygote, &mut pending).await;
+                            self.enthrone(&next);
+                            return End::Replaced(Box::new(next));
+                        }
+                        // The old one goes on: better than none.
+                        Err(reason) => {
+                            tracing::error!(tier = self.name, %reason, "no zygote of the new configuration");
+                        }
+                    }
+                }
+                () = stopped(&mut stop) => return End::Gone("stopped".to_owned()),
             }
         }
+    }
+
+    /// Takes charge of the children an outgoing zygote was asked for, so that
+    /// they are reaped.
+    async fn settle(&self, zygote: &mut Zygote, pending: &mut HashMap<u64, Pending>) {
+        let answers = async {
+            while !pending.is_empty() {
+                match zygote.receive().await {
+                    Ok(from_zygote::Kind::Forked(forked)) => {
+                        if let Some(Pending { scratch, .. }) = pending.remove(&forked.child) {
+                            let census = Arc::clone(&self.nursery.census);
+                            drop(Process::adopt(forked.pid, scratch, census));
+                        }
+                    }
+                    Ok(from_zygote::Kind::ForkFailed(failed)) => {
+                        pending.remove(&failed.child);
+                    }
+                    Ok(_) | Err(_) => return,
+                }
+            }
+        };
+        // What does not answer by then ends with its channel.
+        let _ = tokio::time::timeout(Duration::from_millis(500), answers).await;
     }
 
     /// The number of a child to be forked, when spares are lacking.
@@ -232,7 +343,7 @@ impl Tier {
         let (tier, warming) = (Arc::clone(self), Arc::clone(warming));
         let census = Arc::clone(&self.nursery.census);
         tokio::spawn(async move {
-            let defaults = &tier.nursery.config.defaults;
+            let defaults = &tier.nursery.config().defaults;
             let warm = Spare::warm(pid, scratch, ours, generation, census, defaults);
             match tokio::time::timeout(FORK_PATIENCE, warm).await {
                 Ok(Ok(spare)) => {
@@ -306,8 +417,12 @@ impl Tier {
 
     fn keep_spare(&self, spare: Spare) {
         let mut spares = self.spares();
-        // Looked at under the lock: `stop` clears after it said so.
-        if !self.stopped() {
+        // Looked at under the lock: `stop` and `enthrone` clear after they said so.
+        let current = matches!(
+            *self.state.borrow(),
+            State::Up { generation, .. } if generation == spare.generation
+        );
+        if current {
             spares.push_back(spare);
         }
     }
@@ -373,6 +488,16 @@ impl Tier {
 
     fn spares(&self) -> MutexGuard<'_, VecDeque<Spare>> {
         self.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The successor being started; pends for ever without one.
+async fn joined(
+    successor: &mut Option<JoinHandle<Result<Zygote, String>>>,
+) -> Result<Zygote, String> {
+    match successor {
+        Some(task) => task.await.unwrap_or_else(|error| Err(error.to_string())),
+        None => std::future::pending().await,
     }
 }
 

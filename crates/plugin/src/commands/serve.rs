@@ -76,8 +76,8 @@ async fn live(invocation: &Invocation, parts: Parts) -> Result<Exit, Failure> {
     let store = Reader { host: Arc::clone(&host), settings: Arc::clone(&settings) };
     let handlers = Arc::new(Handlers::new(Arc::clone(&host)));
     let api = Api::new(supervisor.clone(), store, settings, Arc::clone(&life));
-    let api = Arc::new(api.with_packages(packages).with_handlers(handlers));
-    let wires = Wires { host: Arc::clone(&host), levels };
+    let api = Arc::new(api.with_packages(Arc::clone(&packages)).with_handlers(handlers));
+    let wires = Wires { host: Arc::clone(&host), levels, supervisor: supervisor.clone(), packages };
     let (routes, reporter) = grpc::routes(Arc::clone(&api), Arc::new(wires)).map_err(cannot)?;
     tokio::spawn(grpc::report_health(Arc::clone(&api), reporter));
     if invocation.follows_parent() {
@@ -170,6 +170,8 @@ impl Find for Reader {
 struct Wires {
     host: Arc<Host>,
     levels: Levels,
+    supervisor: Supervisor,
+    packages: Arc<Packages>,
 }
 
 impl Rewire for Wires {
@@ -193,5 +195,9 @@ impl Rewire for Wires {
 
     async fn reconfigure(&self, config: Arc<Config>) {
         self.levels.set_debug(config.debug);
+        let equipped = self.packages.equip(Config::clone(&config));
+        if !self.supervisor.reconfigure(equipped).await {
+            tracing::warn!("some executions still see the earlier configuration");
+        }
     }
 }
