@@ -11,5 +11,6 @@ mod hostile;
 mod isolation;
 mod lifecycle;
 mod limits;
+mod packages;
 mod readme;
 mod support;
