@@ -139,14 +139,18 @@ impl<E: Execute, A: Find, R: Rewire> Plugin<E, A, R> {
     async fn initialise(&self, request: InitializeRequest, budget: Duration) -> InitializeResponse {
         let began = Instant::now();
         let (config, mut degraded) = self.api.settings().apply(&request.config);
-        let rewire = async {
-            let words = self.rewire.rewire(&request).await;
-            self.rewire.reconfigure(Arc::clone(&config)).await;
+        let wires = Arc::clone(&self.rewire);
+        let sent = Arc::clone(&config);
+        // Detached: what takes longer than we wait is done all the same.
+        let rewire = tokio::spawn(async move {
+            let words = wires.rewire(&request).await;
+            wires.reconfigure(sent).await;
             words
-        };
+        });
         let wait = budget.mul_f64(0.25);
         match tokio::time::timeout(wait, rewire).await {
-            Ok(words) => degraded.extend(words),
+            Ok(Ok(words)) => degraded.extend(words),
+            Ok(Err(error)) => degraded.push(format!("not reconfigured: {error}")),
             Err(_) => degraded.push(format!("not reconfigured within {} s", wait.as_secs_f32())),
         }
         for reason in &degraded {
