@@ -195,7 +195,7 @@ impl Rewire for Wires {
 
     async fn reconfigure(&self, config: Arc<Config>) {
         self.levels.set_debug(config.debug);
-        let equipped = self.packages.equip(Config::clone(&config));
+        let equipped = self.packages.open(Config::clone(&config));
         if !self.supervisor.reconfigure(equipped).await {
             tracing::warn!("some executions still see the earlier configuration");
         }
