@@ -62,7 +62,9 @@ impl Watchdog {
         if let Ok(memory) = sandbox::rlimit::memory_of(pid) {
             self.peak_resident = self.peak_resident.max(memory.resident);
             let grown = memory.resident.saturating_sub(self.baseline.resident);
-            if grown > self.limits.memory_bytes {
+            // Page tables are neither resident nor data: reading one byte in every two
+            // megabytes of a large reservation fills nothing but them.
+            if grown + page_tables_of(pid) > self.limits.memory_bytes {
                 return Some(Excess::Memory);
             }
         }
@@ -133,6 +135,11 @@ fn status_field(pid: i32, field: &str) -> Option<u64> {
 
 fn threads_of(pid: i32) -> Option<u32> {
     status_field(pid, "Threads").and_then(|threads| u32::try_from(threads).ok())
+}
+
+/// Page tables in bytes (`VmPTE` of proc_pid_status(5)).
+fn page_tables_of(pid: i32) -> u64 {
+    status_field(pid, "VmPTE").map_or(0, |kib| kib.saturating_mul(1024))
 }
 
 /// Peak resident memory in bytes (`VmHWM` of proc_pid_status(5)).

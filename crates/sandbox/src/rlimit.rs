@@ -10,6 +10,10 @@ use crate::sys;
 /// No limit.
 pub const UNLIMITED: u64 = u64::MAX;
 
+/// Signals that a child may have queued. The kernel counts those of the whole user, so that without
+/// a limit one child could take what all others need.
+const PENDING_SIGNALS: u64 = 128;
+
 /// The limits that executions meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
@@ -129,6 +133,7 @@ impl ChildRlimits {
             (Resource::FileSize, self.fsize_bytes),
             (Resource::OpenFiles, self.nofile),
             (Resource::Processes, self.nproc),
+            (Resource::PendingSignals, Some(PENDING_SIGNALS)),
         ] {
             if let Some(soft) = soft {
                 let hard = read_for(pid, resource)?.hard;

@@ -98,6 +98,7 @@ impl ChildSeal {
     /// after which the process must end.
     pub fn confine(&self, scratch: &Path, _proof: SingleThreaded) -> Result<Confined, SealError> {
         let shared = self.shared.take().ok_or(SealError::AlreadyApplied)?;
+        fresh_stdin()?;
         let own = own_rules(scratch, self.own_proc)?;
         landlock::restrict(self.abi, shared.iter().chain(&own))?;
         Ok(Confined {
@@ -155,6 +156,18 @@ impl Confined {
         let seccomp_filters = self.enforced.seccomp_filters + 1;
         Ok(Enforced { seccomp_filters, ..self.enforced })
     }
+}
+
+/// Descriptor 0 becomes a `/dev/null` of the child's own: the one it was forked with shares its
+/// flags and its position with every other child, now and later.
+fn fresh_stdin() -> Result<(), SealError> {
+    use rustix::fs::{Mode, OFlags};
+    let failed = |errno: rustix::io::Errno| SealError::Step {
+        step: "open the child's own stdin",
+        source: errno.into(),
+    };
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    rustix::stdio::dup2_stdin(null.map_err(failed)?).map_err(failed)
 }
 
 fn own_rules(scratch: &Path, own_proc: bool) -> Result<Vec<Rule>, SealError> {

@@ -22,7 +22,7 @@ use seccompiler::{
 
 use crate::SealError;
 use crate::bpf::{self, Case, Program, Template};
-use crate::syscalls::{CHILD, EPERM, Entry, NO_EFFECT, Op, TRAP, Test, When, ZYGOTE, find};
+use crate::syscalls::{CHILD, EPERM, Entry, NO_EFFECT, Op, QUIET, TRAP, Test, When, ZYGOTE, find};
 
 /// The filters of the zygote in loading order, each with its name for errors.
 pub(crate) fn zygote_stack() -> Result<Vec<(&'static str, Program)>, SealError> {
@@ -73,7 +73,8 @@ fn answers() -> Template {
     )
 }
 
-/// The child's last filter: exactly the difference between what the zygote and a child may call.
+/// The child's last filter: exactly the difference between what the zygote and a child may call,
+/// and what is answered without being done.
 pub(crate) fn child_removal() -> Template {
     let cases = ZYGOTE.iter().map(|entry| match find(CHILD, entry.nr) {
         Some(kept) => {
@@ -81,7 +82,12 @@ pub(crate) fn child_removal() -> Template {
         }
         None => Case { nr: number(entry), allow: None, refusal: bpf::errno(libc::EPERM) },
     });
-    bpf::decide(cases.collect())
+    let quiet = QUIET.iter().map(|entry| Case {
+        nr: number(entry),
+        allow: Some(entry.when),
+        refusal: bpf::errno(entry.otherwise),
+    });
+    bpf::decide(cases.chain(quiet).collect())
 }
 
 /// Loads a filter into the calling thread.

@@ -14,7 +14,7 @@ mod child;
 mod refused;
 mod zygote;
 
-pub use child::CHILD;
+pub use child::{CHILD, QUIET};
 pub use refused::{ABSENT, EPERM, NO_EFFECT, TRAP};
 pub use zygote::ZYGOTE;
 
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_entry_has_a_name_and_a_reason() {
-        for table in [CHILD, ZYGOTE, EPERM, NO_EFFECT, TRAP, ABSENT] {
+        for table in [CHILD, QUIET, ZYGOTE, EPERM, NO_EFFECT, TRAP, ABSENT] {
             for entry in table {
                 assert!(!entry.name.is_empty() && entry.nr >= 0, "{entry:?}");
                 assert!(entry.why.len() > 5, "{} has no reason", entry.name);
@@ -207,6 +207,14 @@ mod tests {
             for (name, table) in REFUSALS {
                 assert!(find(table, entry.nr).is_none(), "{} is also in {name}", entry.name);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_answered_quietly_is_otherwise_a_child_s_own() {
+        for entry in QUIET {
+            assert!(find(CHILD, entry.nr).is_some(), "{}", entry.name);
+            assert!(find(ZYGOTE, entry.nr).is_none(), "{} has two last words", entry.name);
         }
     }
 

@@ -39,6 +39,7 @@ pub const ZYGOTE: &[Entry] = table! {
     SYS_sendmsg: "may hand a descriptor to the supervisor; a child never may";
     SYS_kill: "a child's condition is its own process id";
     SYS_tgkill: "a child's condition is its own process id";
+    SYS_getpriority: "a child's condition is its own process id";
     SYS_prlimit64: "a child's condition is its own process id; reading only" if [
         [null(2)],
     ] else EPERM;
