@@ -13,4 +13,5 @@ mod lifecycle;
 mod limits;
 mod packages;
 mod readme;
+mod sessions;
 mod support;

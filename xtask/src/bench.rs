@@ -14,7 +14,7 @@ pub(crate) struct Bench {
     /// What to measure
     #[arg(value_enum, default_value_t = Group::All)]
     group: Group,
-    /// Passed on to the benches, e.g. a name, or `--save-baseline main`
+    /// Passed on to the group's bench, e.g. a name, or `--save-baseline main`
     #[arg(last = true)]
     rest: Vec<String>,
 }
@@ -24,24 +24,26 @@ enum Group {
     /// Everything
     All,
     /// Single functions, with criterion
-    Criterion,
+    Pieces,
+    /// The real binary over gRPC, each figure as a ratio to the empty RPC; `-- --quick` for a
+    /// tenth of the calls, `-- --only NAME`, `-- --baseline bench/results/whole.json`
+    Whole,
 }
 
 impl Bench {
     pub(crate) fn run(self, sh: &Shell) -> Result<()> {
-        let wanted = |group| self.group == Group::All || self.group == group;
-        if wanted(Group::Criterion) {
-            self.criterion(sh)?;
+        Python::found(sh)?;
+        for (group, bench) in [(Group::Pieces, "pieces"), (Group::Whole, "whole")] {
+            if self.group == Group::All || self.group == group {
+                self.bench(sh, bench)?;
+            }
         }
         Ok(())
     }
 
-    /// Every `[[bench]]` of the workspace. Libraries and binaries have none in them, and
-    /// libtest's harness would refuse criterion's arguments.
-    fn criterion(&self, sh: &Shell) -> Result<()> {
-        Python::found(sh)?;
-        let mut command = sh.cargo(["bench", "--workspace", "--benches"]);
-        if !self.rest.is_empty() {
+    fn bench(&self, sh: &Shell, name: &str) -> Result<()> {
+        let mut command = sh.cargo(["bench", "--package", "qntx-python-plugin", "--bench", name]);
+        if self.group != Group::All && !self.rest.is_empty() {
             command.arg("--").args(&self.rest);
         }
         sh.run(&mut command)

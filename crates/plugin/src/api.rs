@@ -16,6 +16,7 @@ pub mod packages;
 pub mod query;
 pub mod render;
 pub mod routes;
+mod sessions;
 pub mod state;
 
 use crate::answer::Answer;
@@ -26,6 +27,7 @@ use crate::host::Host;
 use crate::lifecycle::Life;
 use crate::packages::Shared;
 use crate::request::Request;
+use crate::sessions::View;
 use crate::settings::Settings;
 use crate::supervisor::{Snapshot, Supervisor};
 use bytes::Bytes;
@@ -47,6 +49,12 @@ pub trait Execute: Send + Sync + 'static {
 
     /// The state of things now, without waiting.
     fn snapshot(&self) -> Snapshot;
+
+    /// The sessions there are, by name.
+    fn sessions(&self) -> Vec<View>;
+
+    /// Ends a session; false when there is none of this name.
+    fn end_session(&self, name: &str) -> bool;
 }
 
 impl Execute for Supervisor {
@@ -60,6 +68,14 @@ impl Execute for Supervisor {
 
     fn snapshot(&self) -> Snapshot {
         Self::snapshot(self)
+    }
+
+    fn sessions(&self) -> Vec<View> {
+        Self::sessions(self).view()
+    }
+
+    fn end_session(&self, name: &str) -> bool {
+        Self::sessions(self).end(name)
     }
 }
 
@@ -254,6 +270,8 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
             Endpoint::Modules => self.modules(call, query).await,
             Endpoint::Health => Ok(self.health()),
             Endpoint::Handlers => Ok(self.list_handlers()),
+            Endpoint::Sessions => Ok(self.list_sessions()),
+            Endpoint::EndSession => Ok(self.end_session(call)),
             Endpoint::Attestations => self.attestations(query).await,
             Endpoint::Install => self.install(call).await,
             Endpoint::Check => self.check(call, query).await,

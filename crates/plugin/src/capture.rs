@@ -163,12 +163,13 @@ mod tests {
         });
         let mut capture = Capture::new(read, 25_000);
         capture.watch().expect("watched");
-        while !writer.is_finished() {
+        while capture.total() < 1_000_000 {
             tokio::time::timeout(Duration::from_secs(5), capture.fill())
                 .await
                 .expect("in time")
                 .expect("a read");
         }
+        writer.join().expect("it wrote all");
         let (captured, total, _) = capture.finish();
         assert_eq!(captured.bytes.len(), 25_000);
         assert!(captured.truncated);

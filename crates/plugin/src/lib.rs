@@ -26,6 +26,7 @@ pub mod reaper;
 pub mod request;
 pub mod scratch;
 pub mod serve;
+pub mod sessions;
 pub mod settings;
 pub mod spare;
 pub mod spawner;

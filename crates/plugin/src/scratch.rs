@@ -99,9 +99,16 @@ impl ScratchRoot {
     }
 }
 
+impl ScratchRoot {
+    /// Removes the root and what is in it. Blocking; again is a no-op.
+    pub fn remove(&self) {
+        remove_tree(&self.path);
+    }
+}
+
 impl Drop for ScratchRoot {
     fn drop(&mut self) {
-        remove_tree(&self.path);
+        self.remove();
     }
 }
 

@@ -68,6 +68,14 @@ impl Execute for Fake {
         true
     }
 
+    fn sessions(&self) -> Vec<crate::sessions::View> {
+        Vec::new()
+    }
+
+    fn end_session(&self, _: &str) -> bool {
+        false
+    }
+
     fn snapshot(&self) -> Snapshot {
         Snapshot {
             ready: true,

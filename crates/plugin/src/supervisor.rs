@@ -12,10 +12,11 @@ use crate::host::{CallContext, Host};
 use crate::reaper::Census;
 use crate::request::{Request, Source};
 use crate::scratch::ScratchRoot;
+use crate::sessions::{Held, Sessions};
 use crate::spawner::Spawner;
 use crate::tier::{Nursery, State, Tier};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -85,6 +86,7 @@ struct Inner {
     admission: Admission,
     bare: Arc<Tier>,
     common: Arc<Tier>,
+    sessions: Sessions,
     census: Arc<Census>,
     executions: AtomicU64,
     draining: AtomicBool,
@@ -149,20 +151,23 @@ impl Supervisor {
         });
         let admission =
             Admission::new(config.max_concurrency, config.interactive_reserve, config.max_queue);
-        Ok(Self {
+        let supervisor = Self {
             inner: Arc::new(Inner {
                 nursery,
                 host,
                 admission,
                 bare,
                 common,
+                sessions: Sessions::default(),
                 census,
                 executions: AtomicU64::new(0),
                 draining: AtomicBool::new(false),
                 cut: Notify::new(),
                 cut_off: AtomicBool::new(false),
             }),
-        })
+        };
+        tokio::spawn(sweep_sessions(Arc::downgrade(&supervisor.inner)));
+        Ok(supervisor)
     }
 
     /// Runs `request` to its end. Dropping the future stops the execution.
@@ -175,7 +180,14 @@ impl Supervisor {
         let patience = request.queue_timeout.unwrap_or_else(|| self.config().queue_timeout);
         let _slot = inner.admission.enter(request.class, patience).await?;
         let tier = self.tier_for(&request);
-        let spare = tier.take(patience).await?;
+        let mut held = match &request.session {
+            Some(name) => Some(inner.sessions.enter(name, patience).await?),
+            None => None,
+        };
+        let spare = match held.as_mut().and_then(Held::take) {
+            Some(spare) => spare,
+            None => tier.take(patience).await?,
+        };
         let id = inner.executions.fetch_add(1, Ordering::Relaxed) + 1;
         let conditions = Conditions {
             id,
@@ -184,17 +196,21 @@ impl Supervisor {
             queued: arrived.elapsed(),
             weakened: spare.sealed.weakened.clone(),
         };
-        let (answer, after) = tokio::select! {
-            ended = execution::run(spare, request, conditions) => ended?,
+        let answer = tokio::select! {
+            ended = execution::run(spare, request, conditions) => match (ended, held) {
+                (Ok((answer, after)), held) => {
+                    self.settle(tier, after, held, &answer);
+                    answer
+                }
+                (Err(fault), held) => {
+                    if let Some(held) = held {
+                        inner.sessions.lost(held, fault.to_string());
+                    }
+                    return Err(fault.into());
+                }
+            },
             () = self.cut_off() => return Err(Rejected::ShuttingDown.into()),
         };
-        match after {
-            After::Finished(spare) => {
-                let tier = Arc::clone(tier);
-                spare.let_go(move || tier.refill());
-            }
-            After::Gone => tier.refill(),
-        }
         tracing::debug!(
             execution = id,
             outcome = answer.outcome.word(),
@@ -202,6 +218,23 @@ impl Supervisor {
             "execution ended"
         );
         Ok(answer)
+    }
+
+    /// What becomes of a child once its run is over.
+    fn settle(&self, tier: &Arc<Tier>, after: After, held: Option<Held>, answer: &Answer) {
+        match (after, held) {
+            (After::Finished(spare), Some(held)) if answer.limit.is_none() => held.keep(*spare),
+            (After::Finished(spare), None) => {
+                let tier = Arc::clone(tier);
+                return spare.let_go(move || tier.refill());
+            }
+            (After::Finished(_) | After::Gone, Some(held)) => {
+                let how = answer.outcome.word();
+                self.inner.sessions.lost(held, format!("an execution in it ended as `{how}`"));
+            }
+            (After::Gone, None) => {}
+        }
+        tier.refill();
     }
 
     fn call_context(&self, request: &Request) -> CallContext {
@@ -285,6 +318,12 @@ impl Supervisor {
         }
     }
 
+    /// The sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.inner.sessions
+    }
+
     /// The configuration in force.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
@@ -334,11 +373,24 @@ impl Supervisor {
         }
         inner.cut_off.store(true, Ordering::Release);
         inner.cut.notify_waiters();
+        inner.sessions.clear();
         inner.bare.stop();
         inner.common.stop();
         let reaped = tokio::time::timeout(Duration::from_millis(500), inner.census.empty()).await;
         if reaped.is_err() {
             tracing::warn!(alive = inner.census.alive(), "children were left to the kernel");
         }
+        let scratch = Arc::clone(&inner.nursery.scratch);
+        // Some task may still hold the root; the process ends all the same.
+        let _ = tokio::task::spawn_blocking(move || scratch.remove()).await;
+    }
+}
+
+/// Ends idle sessions for as long as the supervisor lives.
+async fn sweep_sessions(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let Some(inner) = inner.upgrade() else { return };
+        inner.sessions.sweep();
     }
 }

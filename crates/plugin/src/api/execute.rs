@@ -96,6 +96,8 @@ fn source(endpoint: Endpoint, body: &mut Body<'_>, config: &Config) -> Result<So
         | Endpoint::Modules
         | Endpoint::Health
         | Endpoint::Handlers
+        | Endpoint::Sessions
+        | Endpoint::EndSession
         | Endpoint::Attestations
         | Endpoint::Install
         | Endpoint::Check

@@ -14,6 +14,8 @@ pub enum Endpoint {
     Modules,
     Health,
     Handlers,
+    Sessions,
+    EndSession,
     Attestations,
     Install,
     Check,
@@ -39,6 +41,9 @@ const fn route(
     Route { method, path, about, endpoint }
 }
 
+/// The path of one session; the last part is its name.
+const ONE_SESSION: &str = "/sessions/{id}";
+
 /// Every route.
 pub const ROUTES: &[Route] = &[
     route("GET", "/", Endpoint::Index, "This list"),
@@ -49,6 +54,8 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/modules", Endpoint::Modules, "Which modules can be imported"),
     route("GET", "/health", Endpoint::Health, "Readiness, sandbox, load"),
     route("GET", "/handlers", Endpoint::Handlers, "Handlers, their triggers and last runs"),
+    route("GET", "/sessions", Endpoint::Sessions, "Sessions: age, idle time, executions"),
+    route("DELETE", ONE_SESSION, Endpoint::EndSession, "End a session"),
     route(
         "GET",
         "/attestations",
@@ -78,6 +85,11 @@ pub enum Match {
 #[must_use]
 pub fn find(name: &str, method: &str, path: &str) -> Match {
     let path = strip(name, path);
+    let path = if path.len() > "/sessions/".len() && path.starts_with("/sessions/") {
+        ONE_SESSION
+    } else {
+        path
+    };
     let asked = if method == "HEAD" { "GET" } else { method };
     let mut allowed = Vec::new();
     for route in ROUTES.iter().filter(|route| route.path == path) {
