@@ -69,6 +69,7 @@ struct Run {
     trapped: Option<u32>,
     closing: Option<Box<Done>>,
     watchdog: Watchdog,
+    deadline: tokio::time::Instant,
 }
 
 /// A host call under way; aborted when the run is left.
@@ -108,15 +109,17 @@ pub async fn run(
         trapped: None,
         closing: None,
         watchdog,
+        deadline: tokio::time::Instant::now(),
     };
     let began = Instant::now();
-    let stop = run.until_it_stops(began).await;
+    run.deadline = tokio::time::Instant::from_std(began + run.request.limits.wall);
+    let stop = run.until_it_stops().await;
     Ok(run.answer(stop, began).await)
 }
 
 impl Run {
-    async fn until_it_stops(&mut self, began: Instant) -> Stop {
-        let deadline = tokio::time::Instant::from_std(began + self.request.limits.wall);
+    async fn until_it_stops(&mut self) -> Stop {
+        let deadline = self.deadline;
         let job = ToChild {
             generation: self.spare.generation,
             execution: self.conditions.id,
@@ -228,10 +231,25 @@ impl Run {
             execution: self.conditions.id,
             kind: Some(to_child::Kind::Reply(HostReply { call, kind: Some(kind) })),
         };
-        match self.spare.stream.send(&frame).await {
-            Ok(()) => None,
-            Err(StreamError::Closed) => Some(Stop::Ended),
-            Err(error) => Some(Stop::Protocol(error.to_string())),
+        // A child that makes calls and never reads the replies fills its channel: its limits
+        // hold while this waits.
+        let send = self.spare.stream.send(&frame);
+        tokio::pin!(send);
+        loop {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(self.deadline) => return Some(Stop::TimedOut),
+                sent = &mut send => return match sent {
+                    Ok(()) => None,
+                    Err(StreamError::Closed) => Some(Stop::Ended),
+                    Err(error) => Some(Stop::Protocol(error.to_string())),
+                },
+                () = tokio::time::sleep(TICK) => {
+                    if let Some(excess) = self.watchdog.look(&self.spare.process).await {
+                        return Some(Stop::Excess(excess));
+                    }
+                }
+            }
         }
     }
 
