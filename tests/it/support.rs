@@ -35,8 +35,16 @@ impl Plugin {
 
     /// Standalone with these flags beside the port, the scratch directory and the log level.
     pub(crate) fn start_with(flags: &[&str]) -> Self {
-        let scratch = tempfile::tempdir().unwrap();
-        let mut child = Command::new(BINARY)
+        Self::start_command(Command::new(BINARY), flags, tempfile::tempdir().unwrap())
+    }
+
+    /// Started by this command, with that scratch directory.
+    pub(crate) fn start_command(
+        mut command: Command,
+        flags: &[&str],
+        scratch: tempfile::TempDir,
+    ) -> Self {
+        let mut child = command
             .args(["--port", "0", "--log-level", "debug", "--scratch-dir"])
             .arg(scratch.path())
             .args(flags)

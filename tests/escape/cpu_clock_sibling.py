@@ -1,0 +1,7 @@
+# Reads how much processor time the sibling has used: a channel, and an eye on others.
+# row: own
+# bare: "escaped"
+# sandboxed: errno EINVAL
+# layer: seccomp
+
+_result = attempt(lambda: call("clock_gettime", (~W.sibling << 3) | 2, ctypes.create_string_buffer(16)))

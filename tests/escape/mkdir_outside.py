@@ -1,0 +1,8 @@
+# Makes a directory outside.
+# row: 1
+# bare: "escaped"
+# canary: outside
+# sandboxed: errno EACCES
+# layer: landlock
+
+_result = attempt(lambda: os.mkdir(W.outside + "/made"))

@@ -1,0 +1,7 @@
+# Reads the command line of the sibling.
+# row: 27
+# bare: "escaped"
+# sandboxed: errno EACCES
+# layer: landlock
+
+_result = attempt(lambda: open(f"/proc/{W.sibling}/cmdline").read() and None)

@@ -1,0 +1,7 @@
+# Reads the environment of the sibling.
+# row: 26
+# bare: "escaped"
+# sandboxed: errno EACCES
+# layer: landlock
+
+_result = attempt(lambda: open(f"/proc/{W.sibling}/environ").read() and None)

@@ -1,0 +1,7 @@
+# Opens the memory of the supervisor.
+# row: 26
+# bare: "escaped"
+# sandboxed: errno EACCES
+# layer: landlock
+
+_result = attempt(lambda: open(f"/proc/{W.supervisor}/mem", "rb").close())

@@ -1,0 +1,7 @@
+# Writes the memory of the sibling.
+# row: 24
+# bare: "escaped"
+# sandboxed: outcome denied process_vm_writev
+# layer: seccomp
+
+_result = attempt(lambda: call("process_vm_writev", W.sibling, 0, 0, 0, 0, 0))

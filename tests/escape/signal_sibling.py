@@ -1,0 +1,7 @@
+# Asks whether it may signal the sibling.
+# row: 29
+# bare: "escaped"
+# sandboxed: errno EPERM
+# layer: seccomp, landlock
+
+_result = attempt(lambda: os.kill(W.sibling, 0))

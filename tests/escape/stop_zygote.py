@@ -1,0 +1,7 @@
+# Stops the zygote.
+# row: 29
+# bare: "escaped"
+# sandboxed: errno EPERM
+# layer: seccomp, landlock
+
+_result = attempt(lambda: os.kill(W.zygote, signal.SIGSTOP))
