@@ -68,6 +68,9 @@ pub fn child_main(
     belongings: Belongings,
     proof: SingleThreaded,
 ) -> ! {
+    // A bug of ours, or memory that ran out inside one: the supervisor sees SIGABRT and says
+    // `killed`; nothing unwinds into the zygote's code.
+    std::panic::set_hook(Box::new(|_| std::process::abort()));
     match prepare(py, inheritance, belongings, proof) {
         Ok(globals) => serve(py, inheritance, &globals),
         Err(error) => {
