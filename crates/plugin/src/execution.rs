@@ -66,6 +66,7 @@ struct Run {
     call: Option<Call>,
     calls: u64,
     notes: Vec<Note>,
+    note_bytes: usize,
     trapped: Option<u32>,
     closing: Option<Box<Done>>,
     watchdog: Watchdog,
@@ -106,6 +107,7 @@ pub async fn run(
         call: None,
         calls: 0,
         notes: Vec::new(),
+        note_bytes: 0,
         trapped: None,
         closing: None,
         watchdog,
@@ -254,7 +256,13 @@ impl Run {
     }
 
     fn note(&mut self, note: proto::frame::Note) {
-        if self.notes.len() >= MAX_NOTES {
+        let size = match &note.kind {
+            Some(note::Kind::Log(log)) => log.message.len() + log.fields.len(),
+            Some(note::Kind::Progress(progress)) => progress.message.len(),
+            None => 0,
+        };
+        self.note_bytes = self.note_bytes.saturating_add(size);
+        if self.notes.len() >= MAX_NOTES || self.note_bytes > self.request.limits.output_bytes {
             return;
         }
         let at = SystemTime::now();
