@@ -2,7 +2,7 @@
 # row: 56
 # bare: n/a a bare process has no channel
 # timeout: 3
-# sandboxed: outcome timed_out
+# sandboxed: outcome timed_out|protocol
 # layer: supervisor
 
 fd = channel()

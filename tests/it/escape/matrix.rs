@@ -63,7 +63,9 @@ fn render(attacks: &[Attack]) -> String {
         }
         let sandboxed = match &attack.sandboxed {
             Expect::Result(value, _) => shown(value),
-            Expect::Outcome(outcome, None) => format!("outcome `{outcome}`"),
+            Expect::Outcome(outcome, None) => {
+                format!("outcome `{}`", outcome.replace('|', "` or `"))
+            }
             Expect::Outcome(outcome, Some(about)) => format!("outcome `{outcome}` ({about})"),
         };
         let _ = writeln!(

@@ -82,7 +82,7 @@ impl Sandboxed {
                             || detail["signal"].as_i64() == about.parse().ok()
                     }
                 };
-                if outcome != wanted || !fits {
+                if !wanted.split('|').any(|one| one == outcome) || !fits {
                     return complaint(format!(
                         "{outcome} {} {detail}, not {wanted} {about:?}",
                         body["result"]
