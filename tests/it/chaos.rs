@@ -140,7 +140,7 @@ fn healthy_executions_survive_hostile_ones_and_the_death_of_zygotes() {
     assert!(killed > 0, "no zygote was killed");
     let mut after = State::of(&plugin);
     let until = Instant::now() + Duration::from_secs(20);
-    while !after.holds_no_more_than(&before, killed) {
+    while !after.holds_no_more_than(&before) {
         assert!(Instant::now() < until, "left behind: {before:?} → {after:?}");
         std::thread::sleep(Duration::from_millis(100));
         after = State::of(&plugin);
@@ -181,11 +181,11 @@ struct State {
 }
 
 impl State {
-    /// Processes and descriptors. Open (docs/chaos.md): a zygote killed between its fork and the
-    /// message that names the child leaves a zombie nobody waits for, and directories of such
-    /// children stay until the plugin ends; so one process per killed zygote is let pass here.
-    fn holds_no_more_than(&self, before: &Self, killed: usize) -> bool {
-        self.children <= before.children + killed && self.descriptors <= before.descriptors
+    /// Processes, descriptors, and entries beneath the scratch directory.
+    fn holds_no_more_than(&self, before: &Self) -> bool {
+        self.children <= before.children
+            && self.descriptors <= before.descriptors
+            && self.scratch <= before.scratch
     }
 
     fn of(plugin: &Plugin) -> Self {

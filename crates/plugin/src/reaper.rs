@@ -5,8 +5,8 @@
 
 use crate::scratch::Scratch;
 use sandbox::process::{Exit, Pidfd, Reaped};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A living child: its process and its directory. Dropping it kills it.
@@ -22,10 +22,10 @@ struct Inner {
     scratch: Scratch,
 }
 
-/// How many children are alive or being reaped.
+/// Which children are alive or being reaped.
 #[derive(Debug, Default)]
 pub struct Census {
-    alive: AtomicUsize,
+    pids: Mutex<HashSet<i32>>,
     changed: tokio::sync::Notify,
 }
 
@@ -34,7 +34,7 @@ impl Census {
     pub async fn empty(&self) {
         loop {
             let changed = self.changed.notified();
-            if self.alive.load(Ordering::Acquire) == 0 {
+            if self.alive() == 0 {
                 return;
             }
             changed.await;
@@ -44,7 +44,43 @@ impl Census {
     /// Children alive or being reaped.
     #[must_use]
     pub fn alive(&self) -> usize {
-        self.alive.load(Ordering::Acquire)
+        self.pids().len()
+    }
+
+    /// Children nobody knows of: a zygote forked them and died before it could
+    /// say so, or is about to say so.
+    #[must_use]
+    pub fn strangers(&self) -> HashSet<i32> {
+        let us = std::process::id().to_string();
+        let Ok(entries) = std::fs::read_dir("/proc") else { return HashSet::new() };
+        let stranger = |entry: std::fs::DirEntry| {
+            let pid = entry.file_name().to_str()?.parse::<i32>().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            let (head, tail) = stat.rsplit_once(") ")?;
+            let mut fields = tail.split(' ');
+            let zombie = fields.next()? == "Z";
+            let ours = fields.next()? == us;
+            // A zygote of ours that lives looks like a fork that was not renamed yet.
+            let child = head.ends_with("(qntx:child") || zombie && head.ends_with("(qntx:zygote");
+            (ours && child && !self.pids().contains(&pid)).then_some(pid)
+        };
+        entries.filter_map(Result::ok).filter_map(stranger).collect()
+    }
+
+    /// Ends and reaps those of `strangers` that are still unknown. Blocking.
+    pub fn reap_strangers(&self, strangers: &HashSet<i32>) {
+        for pid in self.strangers().intersection(strangers) {
+            if let Ok(pidfd) = Pidfd::open_child(*pid) {
+                tracing::info!(pid, "reaping a child nobody knew of");
+                // Both fail only when it is gone.
+                let _ = pidfd.kill();
+                let _ = pidfd.wait();
+            }
+        }
+    }
+
+    fn pids(&self) -> MutexGuard<'_, HashSet<i32>> {
+        self.pids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,7 +88,7 @@ impl Process {
     /// Takes charge of the child `pid`.
     pub fn adopt(pid: i32, scratch: Scratch, census: Arc<Census>) -> std::io::Result<Self> {
         let pidfd = Pidfd::open_child(pid)?;
-        census.alive.fetch_add(1, Ordering::AcqRel);
+        census.pids().insert(pid);
         Ok(Self { inner: Some(Inner { pidfd, scratch }), census })
     }
 
@@ -104,9 +140,10 @@ impl Drop for Process {
             }
             Err(_) => {
                 // The runtime is gone: the process is ending, wait in place.
+                let pid = inner.pidfd.pid();
                 let _ = inner.pidfd.wait();
                 drop(inner);
-                leave(&census);
+                leave(&census, pid);
             }
         }
     }
@@ -135,12 +172,12 @@ async fn reap(inner: Inner, patience: Duration, census: &Census) -> Option<Reape
         Err(error) => Err(error),
     };
     drop(scratch);
-    leave(census);
+    leave(census, pid);
     reaped.inspect_err(|error| tracing::error!(pid, %error, "a child could not be reaped")).ok()
 }
 
-fn leave(census: &Census) {
-    census.alive.fetch_sub(1, Ordering::AcqRel);
+fn leave(census: &Census, pid: i32) {
+    census.pids().remove(&pid);
     census.changed.notify_waiters();
 }
 

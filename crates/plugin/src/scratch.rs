@@ -257,6 +257,11 @@ fn flatten(path: &Path) -> std::io::Result<()> {
             if rustix::fs::unlinkat(&dir, inner, AtFlags::REMOVEDIR).is_ok() {
                 continue;
             }
+            // What is in the root is in its place: renamed, this very listing might show it again.
+            if name.as_c_str() == c"." {
+                waiting.push(inner.to_owned());
+                continue;
+            }
             moved += 1;
             let target = std::ffi::CString::new(format!(".moved-{secret:x}-{moved}"))?;
             rustix::fs::renameat(&dir, inner, &root, &target)?;
@@ -313,6 +318,22 @@ mod tests {
         std::fs::create_dir(&closed).expect("a directory");
         std::fs::write(closed.join("file"), b"x").expect("a file");
         std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o0)).expect("a mode");
+        let path = scratch.path().to_path_buf();
+        drop(scratch);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn many_full_directories_side_by_side_are_removed() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let root = ScratchRoot::open(Some(parent.path())).expect("a root");
+        let scratch = root.make().expect("a scratch directory");
+        for i in 0..300 {
+            let inner = scratch.path().join(format!("d{i}/e"));
+            std::fs::create_dir_all(&inner).expect("a directory");
+            std::fs::write(inner.join("f"), b"x").expect("a file");
+            std::fs::write(scratch.path().join(format!("d{i}/f")), b"x").expect("a file");
+        }
         let path = scratch.path().to_path_buf();
         drop(scratch);
         assert!(!path.exists());

@@ -158,6 +158,7 @@ impl Tier {
                 return;
             }
             tracing::warn!(tier = self.name, %reason, "the zygote is gone, starting another");
+            tokio::spawn(sweep(Arc::clone(&self.nursery.census)));
             if began.elapsed() > BACKOFF.1 {
                 pause = BACKOFF.0;
             }
@@ -489,6 +490,21 @@ impl Tier {
     fn spares(&self) -> MutexGuard<'_, VecDeque<Spare>> {
         self.spares.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Looks for children the dead zygote forked last. Unknown twice, a second
+/// apart, is unknown: the word on a living zygote's fork takes no second.
+async fn sweep(census: Arc<Census>) {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let look = tokio::task::spawn_blocking(move || {
+        let strangers = census.strangers();
+        if !strangers.is_empty() {
+            std::thread::sleep(Duration::from_secs(1));
+            census.reap_strangers(&strangers);
+        }
+    });
+    // It can't panic, and is not worth waiting for at the end of the process.
+    let _ = look.await;
 }
 
 /// The successor being started; pends for ever without one.
