@@ -99,7 +99,7 @@ fn prepare<'py>(
     rustix::stdio::dup2_stdout(&stdout).map_err(std::io::Error::from)?;
     drop((stdout, stderr));
     std::env::set_current_dir(&scratch)?;
-    settle(py, inheritance, &scratch)?;
+    settle(py, &scratch)?;
     let globals = fresh_globals(py, inheritance)?;
     let enforced = match &inheritance.seal {
         Some(seal) => {
@@ -149,8 +149,7 @@ fn warm_up(py: Python<'_>, inheritance: &Inheritance) -> Result<(), ChildError> 
 }
 
 /// What is this child's own: environment, random state, a place for modules.
-fn settle(py: Python<'_>, inheritance: &Inheritance, scratch: &Path) -> PyResult<()> {
-    let _ = inheritance;
+fn settle(py: Python<'_>, scratch: &Path) -> PyResult<()> {
     let scratch = scratch.to_string_lossy();
     let environ = py.import("os")?.getattr("environ")?;
     for name in ["HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME"] {

@@ -10,7 +10,8 @@ const REFUSED: [(&str, &str); 2] = [
     (
         "[Errno 1]",
         "hint: the sandbox refuses this: an execution starts no processes, opens no sockets, \
-         signals nobody else and has no privileges; threads are allowed\n",
+         signals nobody else, shares no memory and has no privileges; threads are allowed, and \
+         anonymous memory maps with MAP_PRIVATE\n",
     ),
     (
         "[Errno 13]",
