@@ -54,6 +54,10 @@ pub struct Config {
     pub min_spares: usize,
     /// Spares kept ready under load.
     pub max_spares: usize,
+    /// Tiers kept beside the two of the default profile and environment.
+    pub max_tiers: usize,
+    /// Idle time after which such a tier is let go.
+    pub tier_idle: Duration,
     /// `--dangerously-no-sandbox`
     pub no_sandbox: bool,
     /// `--dangerously-allow-weak-sandbox`
@@ -101,6 +105,8 @@ impl Default for Config {
             queue_timeout: Duration::from_secs(30),
             min_spares: 2,
             max_spares: 8,
+            max_tiers: 6,
+            tier_idle: Duration::from_secs(600),
             no_sandbox: false,
             allow_weak_sandbox: false,
             landlock_abi_cap: None,

@@ -4,6 +4,7 @@
 //! **Invariant:** a `Request` is valid. What can be wrong with a caller's words
 //! is found while it is made, and becomes a [`Rejected`].
 
+use crate::tiers::Environment;
 use bytes::Bytes;
 use proto::Limits;
 
@@ -26,6 +27,10 @@ pub struct Request {
     /// The handler this run belongs to: stamped on what it attests.
     pub handler: Option<String>,
     pub class: Class,
+    /// The sandbox profile it runs under; empty = the default one.
+    pub profile: String,
+    /// The packages it sees; `None` = those of the configuration.
+    pub environment: Option<Environment>,
     /// Most time to wait for a slot; `None` = the configured default.
     pub queue_timeout: Option<std::time::Duration>,
 }
@@ -67,6 +72,8 @@ impl Request {
             session: None,
             handler: None,
             class: Class::Interactive,
+            profile: String::new(),
+            environment: None,
             queue_timeout: None,
         }
     }

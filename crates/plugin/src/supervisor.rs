@@ -9,55 +9,18 @@ use crate::config::Config;
 use crate::error::{Fault, Rejected, RunError};
 use crate::execution::{self, After, Conditions};
 use crate::host::{CallContext, Host};
+use crate::nursery::Nursery;
 use crate::reaper::Census;
 use crate::request::{Request, Source};
 use crate::scratch::ScratchRoot;
 use crate::sessions::{Held, Sessions};
 use crate::spawner::Spawner;
-use crate::tier::{Nursery, State, Tier};
+use crate::tier::State;
+use crate::tiers::{Key, Lease, Preload, Tiers};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-
-/// Modules of the standard library that most programs import.
-const COMMON: [&str; 32] = [
-    "json",
-    "re",
-    "math",
-    "datetime",
-    "time",
-    "random",
-    "collections",
-    "itertools",
-    "functools",
-    "os",
-    "pathlib",
-    "io",
-    "string",
-    "textwrap",
-    "hashlib",
-    "base64",
-    "uuid",
-    "decimal",
-    "statistics",
-    "typing",
-    "dataclasses",
-    "enum",
-    "copy",
-    "csv",
-    "operator",
-    "contextlib",
-    "tempfile",
-    "threading",
-    "traceback",
-    "logging",
-    "secrets",
-    "urllib.parse",
-];
-
-/// What every tier has: what our own side of a run needs.
-const BARE: [&str; 4] = ["os", "traceback", "linecache", "threading"];
 
 /// Longest a change of configuration is waited for.
 const RENEWAL: Duration = Duration::from_secs(5);
@@ -84,8 +47,7 @@ struct Inner {
     nursery: Arc<Nursery>,
     host: Arc<Host>,
     admission: Admission,
-    bare: Arc<Tier>,
-    common: Arc<Tier>,
+    tiers: Arc<Tiers>,
     sessions: Sessions,
     census: Arc<Census>,
     executions: AtomicU64,
@@ -127,28 +89,7 @@ impl Supervisor {
         let scratch = ScratchRoot::open(config.scratch_root.as_deref())?;
         let nursery = Arc::new(Nursery::new(Arc::clone(&config), spawner, scratch));
         let census = Arc::clone(&nursery.census);
-        let bare = BARE.iter().map(|name| (*name).to_owned()).collect();
-        let common = BARE
-            .iter()
-            .chain(COMMON.iter())
-            .map(|name| (*name).to_owned())
-            .chain(config.preload.iter().cloned())
-            .fold(Vec::new(), |mut modules: Vec<String>, module| {
-                if !modules.contains(&module) {
-                    modules.push(module);
-                }
-                modules
-            });
-        let bare = Tier::new("bare", bare, config.max_spares.div_ceil(2), Arc::clone(&nursery));
-        let common = Tier::new("common", common, config.max_spares, Arc::clone(&nursery));
-        tokio::spawn(Arc::clone(&bare).keep());
-        // The first answer needs the bare tier alone: the other one starts behind it.
-        let (first, second) = (Arc::clone(&bare), Arc::clone(&common));
-        tokio::spawn(async move {
-            let mut state = first.watch();
-            let _ = state.wait_for(|state| !matches!(state, State::Starting)).await;
-            second.keep().await;
-        });
+        let tiers = Tiers::start(Arc::clone(&nursery));
         let admission =
             Admission::new(config.max_concurrency, config.interactive_reserve, config.max_queue);
         let supervisor = Self {
@@ -156,8 +97,7 @@ impl Supervisor {
                 nursery,
                 host,
                 admission,
-                bare,
-                common,
+                tiers,
                 sessions: Sessions::default(),
                 census,
                 executions: AtomicU64::new(0),
@@ -166,7 +106,7 @@ impl Supervisor {
                 cut_off: AtomicBool::new(false),
             }),
         };
-        tokio::spawn(sweep_sessions(Arc::downgrade(&supervisor.inner)));
+        tokio::spawn(sweep(Arc::downgrade(&supervisor.inner)));
         Ok(supervisor)
     }
 
@@ -179,14 +119,16 @@ impl Supervisor {
         let arrived = Instant::now();
         let patience = request.queue_timeout.unwrap_or_else(|| self.config().queue_timeout);
         let _slot = inner.admission.enter(request.class, patience).await?;
-        let tier = self.tier_for(&request);
         let mut held = match &request.session {
             Some(name) => Some(inner.sessions.enter(name, patience).await?),
             None => None,
         };
-        let spare = match held.as_mut().and_then(Held::take) {
-            Some(spare) => spare,
-            None => tier.take(patience).await?,
+        let (spare, lease) = match held.as_mut().and_then(Held::take) {
+            Some(spare) => (spare, None),
+            None => {
+                let lease = inner.tiers.lease(&self.key_for(&request));
+                (lease.take(patience).await?, Some(lease))
+            }
         };
         let id = inner.executions.fetch_add(1, Ordering::Relaxed) + 1;
         let conditions = Conditions {
@@ -199,7 +141,7 @@ impl Supervisor {
         let answer = tokio::select! {
             ended = execution::run(spare, request, conditions) => match (ended, held) {
                 (Ok((answer, after)), held) => {
-                    self.settle(tier, after, held, &answer);
+                    self.settle(lease, after, held, &answer);
                     answer
                 }
                 (Err(fault), held) => {
@@ -221,20 +163,18 @@ impl Supervisor {
     }
 
     /// What becomes of a child once its run is over.
-    fn settle(&self, tier: &Arc<Tier>, after: After, held: Option<Held>, answer: &Answer) {
+    fn settle(&self, lease: Option<Lease>, after: After, held: Option<Held>, answer: &Answer) {
+        let refill = move || lease.iter().for_each(|lease| lease.refill());
         match (after, held) {
             (After::Finished(spare), Some(held)) if answer.limit.is_none() => held.keep(*spare),
-            (After::Finished(spare), None) => {
-                let tier = Arc::clone(tier);
-                return spare.let_go(move || tier.refill());
-            }
+            (After::Finished(spare), None) => return spare.let_go(refill),
             (After::Finished(_) | After::Gone, Some(held)) => {
                 let how = answer.outcome.word();
                 self.inner.sessions.lost(held, format!("an execution in it ended as `{how}`"));
             }
             (After::Gone, None) => {}
         }
-        tier.refill();
+        refill();
     }
 
     fn call_context(&self, request: &Request) -> CallContext {
@@ -246,20 +186,29 @@ impl Supervisor {
         context
     }
 
-    /// The tier whose preloads a request is likely to import.
-    fn tier_for(&self, request: &Request) -> &Arc<Tier> {
+    /// The tier whose preloads a request is likely to import; while that one
+    /// has no zygote, another that has.
+    fn key_for(&self, request: &Request) -> Key {
         let imports = match &request.source {
             Source::Code { text, .. } | Source::Expression(text) | Source::Declarations(text) => {
                 text.contains("import")
             }
             Source::File(_) => true,
         };
-        let inner = &self.inner;
-        let up = |tier: &Tier| matches!(tier.state(), State::Up { .. });
-        if imports && up(&inner.common) || !up(&inner.bare) && up(&inner.common) {
-            &inner.common
+        let (first, second) = match imports {
+            true => (Preload::Common, Preload::Bare),
+            false => (Preload::Bare, Preload::Common),
+        };
+        let key = |preload| Key {
+            profile: request.profile.clone(),
+            environment: request.environment.clone(),
+            preload,
+        };
+        let tiers = &self.inner.tiers;
+        if !tiers.is_up(&key(first)) && tiers.is_up(&key(second)) {
+            key(second)
         } else {
-            &inner.bare
+            key(first)
         }
     }
 
@@ -270,14 +219,18 @@ impl Supervisor {
         let mut snapshot = Snapshot {
             running: inner.admission.running(),
             queued: inner.admission.queued(),
-            spares: inner.bare.ready() + inner.common.ready(),
             ..Snapshot::default()
         };
-        for tier in [&inner.bare, &inner.common] {
-            match tier.state() {
+        for tier in inner.tiers.all() {
+            let state = tier.state();
+            snapshot.spares += tier.ready();
+            snapshot.zygotes += usize::from(matches!(state, State::Up { .. }));
+            if !tier.key().is_plain() {
+                continue;
+            }
+            match state {
                 State::Up { generation, ready } => {
                     snapshot.ready = true;
-                    snapshot.zygotes += 1;
                     snapshot.generation = snapshot.generation.max(generation);
                     snapshot.python_version.clone_from(&ready.python_version);
                     snapshot.python_prefix.clone_from(&ready.python_prefix);
@@ -309,7 +262,8 @@ impl Supervisor {
 
     /// Waits until children can be had, or cannot: the reason.
     pub async fn settled(&self) -> Result<(), String> {
-        let mut state = self.inner.bare.watch();
+        let bare = self.inner.tiers.lease(&Key::of(Preload::Bare));
+        let mut state = bare.watch();
         let state = state.wait_for(|state| !matches!(state, State::Starting)).await;
         match state.as_deref() {
             Ok(State::Up { .. }) => Ok(()),
@@ -346,8 +300,7 @@ impl Supervisor {
         if !renew {
             return true;
         }
-        let (bare, common) = tokio::join!(inner.bare.renew(RENEWAL), inner.common.renew(RENEWAL));
-        bare && common
+        inner.tiers.renew(RENEWAL).await
     }
 
     /// Resolves when the grace of a drain is over: what still runs is dropped.
@@ -374,8 +327,7 @@ impl Supervisor {
         inner.cut_off.store(true, Ordering::Release);
         inner.cut.notify_waiters();
         inner.sessions.clear();
-        inner.bare.stop();
-        inner.common.stop();
+        inner.tiers.stop();
         let reaped = tokio::time::timeout(Duration::from_millis(500), inner.census.empty()).await;
         if reaped.is_err() {
             tracing::warn!(alive = inner.census.alive(), "children were left to the kernel");
@@ -386,11 +338,12 @@ impl Supervisor {
     }
 }
 
-/// Ends idle sessions for as long as the supervisor lives.
-async fn sweep_sessions(inner: Weak<Inner>) {
+/// Ends idle sessions and tiers for as long as the supervisor lives.
+async fn sweep(inner: Weak<Inner>) {
     loop {
         tokio::time::sleep(Duration::from_secs(10)).await;
         let Some(inner) = inner.upgrade() else { return };
         inner.sessions.sweep();
+        inner.tiers.sweep();
     }
 }

@@ -3,17 +3,17 @@
 //! **Invariant:** a request never waits for a fork while a spare is there, and
 //! a dead zygote is replaced under a new generation while requests wait.
 
-use crate::config::Config;
 use crate::error::Fault;
+use crate::nursery::Nursery;
 use crate::reaper::{Census, Process};
-use crate::scratch::{Scratch, ScratchRoot};
+use crate::scratch::Scratch;
 use crate::spare::{Draft, Ours, Spare};
-use crate::spawner::Spawner;
-use crate::zygote::{Zygote, start_frame};
+use crate::tiers::Key;
+use crate::zygote::Zygote;
 use proto::frame::{Fork, ZygoteReady, from_zygote};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -25,47 +25,12 @@ const LOSS_PAUSE: Duration = Duration::from_millis(50);
 /// Longest a fork may take from request to warm.
 const FORK_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Shared by all tiers.
-#[derive(Debug)]
-pub struct Nursery {
-    config: RwLock<Arc<Config>>,
-    pub spawner: Spawner,
-    pub scratch: Arc<ScratchRoot>,
-    pub census: Arc<Census>,
-    /// The last generation given out.
-    generations: AtomicU32,
-}
-
-impl Nursery {
-    /// What all tiers share, under `config`.
-    #[must_use]
-    pub fn new(config: Arc<Config>, spawner: Spawner, scratch: Arc<ScratchRoot>) -> Self {
-        Self {
-            config: RwLock::new(config),
-            spawner,
-            scratch,
-            census: Arc::new(Census::default()),
-            generations: AtomicU32::new(0),
-        }
-    }
-
-    /// The configuration of zygotes that start from now on.
-    #[must_use]
-    pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Puts another configuration in its place.
-    pub fn configure(&self, config: Arc<Config>) {
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
-    }
-}
-
 /// One tier.
 #[derive(Debug)]
 pub struct Tier {
-    pub name: &'static str,
-    preload: Vec<String>,
+    /// Its key, for logs.
+    pub name: String,
+    key: Key,
     nursery: Arc<Nursery>,
     spares: Mutex<VecDeque<Spare>>,
     /// A spare came, or the state changed.
@@ -112,17 +77,12 @@ struct Pending {
 }
 
 impl Tier {
-    /// A tier whose zygotes import `preload`; starts nothing yet.
+    /// The tier of `key`, to have `target` spares; starts nothing yet.
     #[must_use]
-    pub fn new(
-        name: &'static str,
-        preload: Vec<String>,
-        target: usize,
-        nursery: Arc<Nursery>,
-    ) -> Arc<Self> {
+    pub fn new(key: Key, target: usize, nursery: Arc<Nursery>) -> Arc<Self> {
         Arc::new(Self {
-            name,
-            preload,
+            name: key.to_string(),
+            key,
             nursery,
             spares: Mutex::new(VecDeque::new()),
             arrived: Notify::new(),
@@ -168,10 +128,9 @@ impl Tier {
     }
 
     async fn launch(&self) -> Result<Zygote, String> {
-        let generation = self.nursery.generations.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut start = start_frame(&self.nursery.config(), &self.nursery.scratch);
+        let generation = self.nursery.next_generation();
+        let mut start = self.key.start_frame(&self.nursery.config(), &self.nursery.scratch);
         start.generation = generation;
-        start.preload.clone_from(&self.preload);
         let began = Instant::now();
         let zygote = Zygote::launch(&self.nursery.spawner, start).await;
         let zygote = zygote.map_err(|error| error.to_string())?;
@@ -438,6 +397,12 @@ impl Tier {
         self.set(State::Stopped);
         self.spares().clear();
         self.arrived.notify_waiters();
+    }
+
+    /// What tier this is.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.key
     }
 
     /// The state now.

@@ -4,7 +4,6 @@
 //! descriptor, and its generation is never used again.
 
 use crate::error::Fault;
-use crate::scratch::ScratchRoot;
 use crate::spawner::Spawner;
 use prost::Message as _;
 use proto::codec::MAX_ZYGOTE;
@@ -215,29 +214,6 @@ impl Control {
                 Err(_) => {}
             }
         }
-    }
-}
-
-/// What every zygote of this configuration is told.
-#[must_use]
-pub fn start_frame(config: &crate::config::Config, scratch: &ScratchRoot) -> ZygoteStart {
-    let text = |paths: &[std::path::PathBuf]| {
-        paths.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>()
-    };
-    let mut read_paths = text(&config.read_paths);
-    read_paths.extend(text(&config.file_roots));
-    ZygoteStart {
-        generation: 0,
-        home: config.python_home.as_ref().map_or_else(String::new, |p| p.to_string_lossy().into()),
-        read_paths,
-        python_paths: text(&config.python_paths),
-        site_dirs: text(&config.site_dirs),
-        scratch_root: scratch.path().to_string_lossy().into_owned(),
-        preload: Vec::new(),
-        landlock_abi_cap: config.landlock_abi_cap.unwrap_or(0),
-        unsandboxed: config.no_sandbox,
-        allow_weak: config.allow_weak_sandbox,
-        plugin_version: crate::VERSION.to_owned(),
     }
 }
 
