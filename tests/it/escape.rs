@@ -6,7 +6,7 @@
 mod attack;
 mod bare;
 mod matrix;
-mod prefix;
+pub(crate) mod prefix;
 mod sandboxed;
 mod world;
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod attest;
+mod cgroup;
 mod chaos;
 mod cli;
 mod core;
@@ -14,7 +15,9 @@ mod isolation;
 mod lifecycle;
 mod limits;
 mod packages;
+mod profiles;
 mod programs;
 mod readme;
 mod sessions;
 mod support;
+mod unprivileged;

@@ -347,6 +347,8 @@ fn differences(path: &str, shown: &Value, said: &Value) -> Vec<String> {
     let name = path.rsplit('.').next().unwrap_or(path);
     let differ = || vec![format!("{path}: {shown} is shown, {said} is said")];
     match (shown, said) {
+        // what a machine lacks is its own
+        (Value::Object(_), Value::Object(_)) if path.ends_with(".sandbox.missing") => Vec::new(),
         (Value::Object(a), Value::Object(b)) => {
             let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
             let of = |map: &serde_json::Map<String, Value>, name| map.get(name).cloned();

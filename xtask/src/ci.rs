@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
+use crate::cgroup::{self, Cgroup};
 use crate::check;
 use crate::flake;
 use crate::package::Package;
@@ -48,12 +49,13 @@ impl Ci {
         }
         // The binary that was built twice is the one that is packed.
         let portable = Cell::new(None);
-        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 9] = [
+        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 10] = [
             ("format", &|| passed(check::format(sh))),
             ("lint", &|| passed(check::lint(sh))),
             ("tidy", &|| passed(Tidy {}.run(sh))),
             ("supply chain", &|| passed(check::supply_chain(sh))),
             ("tests", &|| passed(self.tests(sh))),
+            ("cgroup v2", &|| cgroup_step(sh)),
             ("flake", &|| flake_step(sh)),
             ("reproducible", &|| {
                 let binary = Repro::default().compare(sh)?;
@@ -136,6 +138,13 @@ fn skipped(reason: String) -> Result<Done> {
 
 fn passed(result: Result<()>) -> Result<Done> {
     result.map(|()| Done::Passed)
+}
+
+fn cgroup_step(sh: &Shell) -> Result<Done> {
+    match cgroup::missing() {
+        Some(reason) => skipped(reason.to_owned()),
+        None => passed(Cgroup::default().run(sh)),
+    }
 }
 
 fn flake_step(sh: &Shell) -> Result<Done> {

@@ -11,6 +11,7 @@
 
 mod bench;
 mod build;
+mod cgroup;
 mod check;
 mod ci;
 mod doctor;
@@ -53,6 +54,7 @@ enum Verb {
     Tidy(tidy::Tidy),
     Bench(bench::Bench),
     Host(host::Host),
+    Cgroup(cgroup::Cgroup),
     Install(install::Install),
     Uninstall(uninstall::Uninstall),
     Doctor(doctor::Doctor),
@@ -80,6 +82,7 @@ fn run(sh: &Shell, verb: Verb) -> Result<()> {
         Verb::Tidy(verb) => verb.run(sh),
         Verb::Bench(verb) => verb.run(sh),
         Verb::Host(verb) => verb.run(sh),
+        Verb::Cgroup(verb) => verb.run(sh),
         Verb::Install(verb) => verb.run(sh),
         Verb::Uninstall(verb) => verb.run(sh),
         Verb::Doctor(verb) => verb.run(sh),

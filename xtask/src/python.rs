@@ -12,7 +12,7 @@ use crate::shell::{Shell, which};
 const WANTED: &str = "3.13";
 
 /// The flag shared by the verbs that build.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct FetchPython {
     /// Install CPython 3.13 through uv first, and build against it
     #[arg(long)]

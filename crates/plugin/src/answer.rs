@@ -30,6 +30,16 @@ pub struct Answer {
     pub limit: Option<&'static str>,
     /// How this execution's sandbox was weakened; empty = not at all.
     pub weakened: Vec<String>,
+    /// What it was granted beyond the strict policy.
+    pub grant: Grant,
+}
+
+/// The profile an execution ran under.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grant {
+    pub profile: String,
+    /// One sentence each; empty = the strict policy.
+    pub granted: Vec<String>,
 }
 
 /// One stream's output, up to its cap. Invalid UTF-8 is still in it.

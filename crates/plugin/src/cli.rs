@@ -6,9 +6,11 @@
 
 mod exit;
 mod packages;
+mod sandbox;
 
 pub use exit::{Exit, Failure};
 pub use packages::PackageOptions;
+pub use sandbox::SandboxOptions;
 
 use crate::api::limits;
 use crate::config::Config;
@@ -71,12 +73,18 @@ pub enum Command {
         /// Hand our standard input to the program (it is read to its end first)
         #[arg(long)]
         stdin: bool,
+        /// Run it under this profile of --sandbox-profiles
+        #[arg(long, value_name = "NAME")]
+        profile: Option<String>,
     },
     /// Evaluate one expression and print its value as JSON
     Eval {
         /// The expression
         #[arg(allow_hyphen_values = true)]
         expr: String,
+        /// Evaluate it under this profile of --sandbox-profiles
+        #[arg(long, value_name = "NAME")]
+        profile: Option<String>,
     },
     /// Show what this machine grants; exits with 3 when it is too little
     Doctor,
@@ -144,6 +152,8 @@ pub struct Options {
     pub scratch_dir: Option<PathBuf>,
     #[command(flatten)]
     pub packages: PackageOptions,
+    #[command(flatten)]
+    pub sandbox: SandboxOptions,
     /// Keep running when the core that started us ends (a core: --port is given, stdout is a pipe)
     #[arg(long, global = true, value_parser = BoolishValueParser::new(), env = env::OUTLIVE_PARENT)]
     pub outlive_parent: bool,
@@ -249,6 +259,7 @@ impl Invocation {
         config.python_home = options.python_home.as_deref().map(absolute_one).transpose()?;
         config.scratch_root = options.scratch_dir.as_deref().map(absolute_one).transpose()?;
         options.packages.apply(&mut config, &mut fixed)?;
+        options.sandbox.apply(&mut config, &mut fixed)?;
         config.no_sandbox = options.dangerously_no_sandbox;
         config.allow_weak_sandbox = options.dangerously_allow_weak_sandbox;
         Ok((config, fixed))

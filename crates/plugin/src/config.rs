@@ -5,6 +5,7 @@
 //! what it needs from here.
 
 use crate::packages::Policy;
+use crate::profile::Profiles;
 use proto::Limits;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Config {
     pub file_roots: Vec<PathBuf>,
     /// Further readable paths.
     pub read_paths: Vec<PathBuf>,
+    /// What executions are granted beyond the strict policy.
+    pub profiles: Profiles,
     /// Where scratch directories are made; `None` = the system's temporary directory.
     pub scratch_root: Option<PathBuf>,
     /// Where the plugin remembers its declarations; `None` = the user's state directory.
@@ -88,6 +91,7 @@ impl Default for Config {
             site_dirs: Vec::new(),
             file_roots: Vec::new(),
             read_paths: Vec::new(),
+            profiles: Profiles::default(),
             scratch_root: None,
             state_dir: None,
             preload: Vec::new(),

@@ -68,6 +68,23 @@ pub const INSTALL_TIMEOUT: &str = "QNTX_PYTHON_INSTALL_TIMEOUT_SECS";
 /// `--keep-generations`
 pub const KEEP_GENERATIONS: &str = "QNTX_PYTHON_KEEP_GENERATIONS";
 
+/// `--sandbox-read-path`, separated by colons
+pub const SANDBOX_READ_PATH: &str = "QNTX_PYTHON_SANDBOX_READ_PATH";
+/// `--sandbox-write-path`, separated by colons
+pub const SANDBOX_WRITE_PATH: &str = "QNTX_PYTHON_SANDBOX_WRITE_PATH";
+/// `--sandbox-network`: none, or like tcp:443,80
+pub const SANDBOX_NETWORK: &str = "QNTX_PYTHON_SANDBOX_NETWORK";
+/// `--sandbox-processes`: none or allowed
+pub const SANDBOX_PROCESSES: &str = "QNTX_PYTHON_SANDBOX_PROCESSES";
+/// `--sandbox-executable`, separated by colons
+pub const SANDBOX_EXECUTABLE: &str = "QNTX_PYTHON_SANDBOX_EXECUTABLE";
+/// `--sandbox-environment`, separated by commas
+pub const SANDBOX_ENVIRONMENT: &str = "QNTX_PYTHON_SANDBOX_ENVIRONMENT";
+/// `--sandbox-profiles`: a JSON object
+pub const SANDBOX_PROFILES: &str = "QNTX_PYTHON_SANDBOX_PROFILES";
+/// `--sandbox-handlers`: handler=profile, separated by commas
+pub const SANDBOX_HANDLERS: &str = "QNTX_PYTHON_SANDBOX_HANDLERS";
+
 /// What uv may know of how this machine reaches the network.
 const NETWORK: [&str; 12] = [
     "HTTP_PROXY",
@@ -83,6 +100,12 @@ const NETWORK: [&str; 12] = [
     "LANG",
     "LC_ALL",
 ];
+
+/// Those of `names` that are set, with their values; what is not UTF-8 is left out.
+#[must_use]
+pub fn passed(names: &[String]) -> std::collections::HashMap<String, String> {
+    names.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?))).collect()
+}
 
 /// Proxies and certificates.
 #[must_use]

@@ -5,7 +5,7 @@
 //! claims; the pidfd, the deadline and the byte counts are ours. However a run
 //! is left, its child is killed and reaped.
 
-use crate::answer::{Answer, Note, Usage};
+use crate::answer::{Answer, Grant, Note, Usage};
 use crate::capture::{Capture, IDLE};
 use crate::error::Fault;
 use crate::host::{CallContext, Host, HostError, HostErrorKind};
@@ -37,6 +37,7 @@ pub struct Conditions {
     pub context: Arc<CallContext>,
     pub queued: Duration,
     pub weakened: Vec<String>,
+    pub grant: Grant,
 }
 
 /// Where the child's process goes once the run is over.
@@ -379,13 +380,20 @@ impl Run {
         );
         let session = self.request.session.is_some();
         let (outcome, after) = if gone {
+            // Asked while the group is there; a child that closed its channel is as good as dead.
+            let oom_killed = self.spare.process.oom_killed();
             let reaped = self.spare.process.ended(END_PATIENCE).await;
             duration = began.elapsed();
             if let Some(reaped) = &reaped {
                 usage.cpu = self.watchdog.since_start(reaped.usage.user + reaped.usage.system);
                 usage.max_rss_bytes = usage.max_rss_bytes.max(reaped.usage.max_rss_bytes);
             }
-            (verdict::of_end(reaped, self.trapped, &usage, &self.watchdog), After::Gone)
+            let outcome = if oom_killed {
+                Outcome::OverMemory
+            } else {
+                verdict::of_end(reaped, self.trapped, &usage, &self.watchdog)
+            };
+            (outcome, After::Gone)
         } else {
             let keeps = session
                 && matches!(outcome, Outcome::Value | Outcome::Raised(_) | Outcome::Exited { .. });
@@ -412,6 +420,7 @@ impl Run {
             notes: self.notes,
             limit,
             weakened: self.conditions.weakened,
+            grant: self.conditions.grant,
         };
         (answer, after)
     }

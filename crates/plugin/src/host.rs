@@ -15,6 +15,7 @@ mod fetch;
 mod ground;
 mod link;
 mod made;
+mod resolve;
 mod schedule;
 mod search;
 
@@ -168,6 +169,7 @@ impl Host {
             "vector_search" => (on(Service::VectorSearch), &s.vector_search),
             "read_file" => (on(Service::File), &s.file),
             "ground.write" | "ground.read" => (on(Service::Ground), &s.ground),
+            "resolve" => (on(Service::Names), &Link::Absent),
             _ => return Err(on(Service::Store).invalid("there is no such host call")),
         };
         let (call, args) = (&call, Args::parse(call, args)?);
@@ -192,6 +194,7 @@ impl Host {
             "read_file" => fetch::read_file(link, token, call, args).await,
             "ground.write" => ground::write(link, token, call, args).await,
             "ground.read" => ground::read(link, token, call, args).await,
+            "resolve" => resolve::resolve(call, args).await,
             _ => Err(call.invalid("there is no such host call")),
         }?;
         serde_json::to_vec(&value).map_err(|error| call.garbage(error))

@@ -6,6 +6,7 @@
 
 use plugin::cli::{Command, Failure, Invocation};
 use plugin::commands::{doctor, run, serve};
+use plugin::killing;
 use plugin::packages::role;
 use std::process::ExitCode;
 
@@ -15,6 +16,9 @@ fn main() -> ExitCode {
     }
     if std::env::args_os().nth(1).is_some_and(|role| role == role::ARG) {
         return role::become_uv(std::env::args_os().skip(2));
+    }
+    if std::env::args_os().nth(1).is_some_and(|role| role == killing::ARG) {
+        return killing::attempt();
     }
     let invocation = match Invocation::read() {
         Ok(invocation) => invocation,

@@ -4,6 +4,8 @@
 //! its execution ended, also when the caller went away.
 
 use crate::scratch::Scratch;
+use proto::Limits;
+use sandbox::cgroup::{Delegation, Group, GroupLimits};
 use sandbox::process::{Exit, Pidfd, Reaped};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,12 +22,16 @@ pub struct Process {
 struct Inner {
     pidfd: Pidfd,
     scratch: Scratch,
+    /// Where a cgroup is delegated: the child's own.
+    group: Option<Group>,
 }
 
 /// Which children are alive or being reaped.
 #[derive(Debug, Default)]
 pub struct Census {
     pids: Mutex<HashSet<i32>>,
+    /// In which each child gets a group of its own; `None` where none is delegated.
+    groups: Mutex<Option<Arc<Delegation>>>,
     changed: tokio::sync::Notify,
 }
 
@@ -79,6 +85,17 @@ impl Census {
         }
     }
 
+    /// Gives each child adopted from now on a group of its own; `None` ends that.
+    pub fn enclose_in(&self, groups: Option<Arc<Delegation>>) {
+        *self.groups.lock().unwrap_or_else(PoisonError::into_inner) = groups;
+    }
+
+    /// Where groups are made.
+    #[must_use]
+    pub fn groups(&self) -> Option<Arc<Delegation>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn pids(&self) -> MutexGuard<'_, HashSet<i32>> {
         self.pids.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,7 +106,38 @@ impl Process {
     pub fn adopt(pid: i32, scratch: Scratch, census: Arc<Census>) -> std::io::Result<Self> {
         let pidfd = Pidfd::open_child(pid)?;
         census.pids().insert(pid);
-        Ok(Self { inner: Some(Inner { pidfd, scratch }), census })
+        Ok(Self { inner: Some(Inner { pidfd, scratch, group: None }), census })
+    }
+
+    /// Puts it into a group of its own under `limits`, where groups can be made. The kernel may
+    /// take a while over it, so it is done on a thread that may wait.
+    pub async fn enclose(&mut self, limits: &Limits) -> std::io::Result<()> {
+        let (Some(groups), Some(inner)) = (self.census.groups(), self.inner.as_mut()) else {
+            return Ok(());
+        };
+        let (pid, limits) = (inner.pidfd.pid(), group_limits(limits));
+        let made = tokio::task::spawn_blocking(move || {
+            let group = groups.make(limits)?;
+            group.add(pid)?;
+            Ok(group)
+        });
+        inner.group = Some(made.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))?);
+        Ok(())
+    }
+
+    /// Sets the limits of its group, where they are others than before.
+    pub fn limit(&mut self, limits: &Limits) -> std::io::Result<()> {
+        match self.inner.as_mut().and_then(|inner| inner.group.as_mut()) {
+            Some(group) => group.limit(group_limits(limits)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the kernel killed in its group because the memory was used up.
+    #[must_use]
+    pub fn oom_killed(&self) -> bool {
+        let group = self.inner.as_ref().and_then(|inner| inner.group.as_ref());
+        group.is_some_and(|group| group.oom_kills() > 0)
     }
 
     /// Its process id; 0 once it was handed over to be reaped.
@@ -158,7 +206,7 @@ fn kill_inner(inner: &Inner) {
 }
 
 async fn reap(inner: Inner, patience: Duration, census: &Census) -> Option<Reaped> {
-    let Inner { pidfd, scratch } = inner;
+    let Inner { pidfd, scratch, group } = inner;
     let pid = pidfd.pid();
     let reaped = match crate::readiness::watch(pidfd) {
         Ok(pidfd) => {
@@ -172,8 +220,16 @@ async fn reap(inner: Inner, patience: Duration, census: &Census) -> Option<Reape
         Err(error) => Err(error),
     };
     drop(scratch);
+    if let Some(group) = group {
+        // It may have to wait until the kernel has let the last process go. It can't panic.
+        let _ = tokio::task::spawn_blocking(move || drop(group)).await;
+    }
     leave(census, pid);
     reaped.inspect_err(|error| tracing::error!(pid, %error, "a child could not be reaped")).ok()
+}
+
+fn group_limits(limits: &Limits) -> GroupLimits {
+    GroupLimits { memory_bytes: limits.memory_bytes, threads: limits.threads }
 }
 
 fn leave(census: &Census, pid: i32) {

@@ -9,6 +9,7 @@ use crate::api::limits;
 use crate::config::Config;
 use crate::packages::Policy;
 use crate::packages::policy::environment_name;
+use crate::profile::Reserved;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -36,6 +37,8 @@ const fn key(
     Key { name, kind, about, default, min: bounds.0, max: bounds.1 }
 }
 
+/// What the keys of profiles begin with.
+const SANDBOX: &str = "sandbox.";
 const NONE: (&str, &str) = ("", "");
 /// The schema's default in older versions, which the settings page wrote back
 /// without anybody having chosen it.
@@ -128,6 +131,56 @@ pub const KEYS: &[Key] = &[
         ("0", "1000"),
         "Older package generations kept for a rollback",
     ),
+    key(
+        "sandbox.read_paths",
+        "string",
+        "",
+        NONE,
+        "More files and directories executions may read, separated by colons",
+    ),
+    key(
+        "sandbox.write_paths",
+        "string",
+        "",
+        NONE,
+        "Files and directories executions may write, separated by colons; empty: their scratch alone",
+    ),
+    key(
+        "sandbox.network",
+        "string",
+        "none",
+        NONE,
+        "none, or TCP connections to listed ports of any host, like tcp:443,80",
+    ),
+    key("sandbox.processes", "string", "none", NONE, "none, or allowed: programs may be started"),
+    key(
+        "sandbox.executables",
+        "string",
+        "",
+        NONE,
+        "What may be executed besides the interpreter where processes are allowed, separated by colons",
+    ),
+    key(
+        "sandbox.environment",
+        "string",
+        "",
+        NONE,
+        "Environment variables of the plugin that executions see, separated by commas",
+    ),
+    key(
+        "sandbox.profiles",
+        "string",
+        "",
+        NONE,
+        "Named profiles, a JSON object: name to an object of these keys, limits and requestable",
+    ),
+    key(
+        "sandbox.handlers",
+        "string",
+        "",
+        NONE,
+        "Which handler runs under which profile: handler=profile, separated by commas",
+    ),
     key("enable_debug", "boolean", "false", NONE, "Log at level debug"),
 ];
 
@@ -180,8 +233,20 @@ fn merge(
     let mut config = base.clone();
     let mut complaints = Vec::new();
     let mut unknown = Vec::new();
+    let mut sandbox = Vec::new();
     // In a fixed order, so that the same settings give the same log.
     for (name, value) in sent.iter().collect::<BTreeMap<_, _>>() {
+        if let Some(key) = name.strip_prefix(SANDBOX) {
+            // `sandbox.profiles.web.network` is a part of `sandbox.profiles`.
+            let whole = KEYS.iter().map(|key| key.name).find(|whole| {
+                let rest = name.strip_prefix(whole);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            });
+            if !whole.is_some_and(|whole| fixed.contains(whole)) && !value.trim().is_empty() {
+                sandbox.push((key, value.trim()));
+            }
+            continue;
+        }
         let Some(key) = KEYS.iter().find(|key| key.name == name) else {
             // `args` are our own command line, sent a second time.
             if name != "args" {
@@ -197,6 +262,9 @@ fn merge(
                 .push(format!("`{name}` = \"{value}\" is no {} in bounds; ignored", key.kind));
         }
     }
+    complaints.extend(config.profiles.set_all(sandbox.into_iter()));
+    let reserved = Reserved::of(&config);
+    complaints.extend(config.profiles.settle(&reserved));
     if !unknown.is_empty() {
         complaints.push(format!("unknown keys: {}; ignored", unknown.join(", ")));
     }
@@ -351,6 +419,31 @@ mod tests {
     }
 
     #[test]
+    fn profiles_come_as_json_or_flattened_and_wrong_ones_are_named() {
+        let (config, complaints) = apply(
+            &[],
+            &[
+                ("sandbox.network", "tcp:443"),
+                ("sandbox.processes", "perhaps"),
+                ("sandbox.profiles", r#"{"web": {"network": "tcp:80"}}"#),
+                ("sandbox.profiles.web.requestable", "true"),
+                ("sandbox.wings", "2"),
+            ],
+        );
+        assert_eq!(config.profiles.default.ports, [443]);
+        assert!(!config.profiles.default.processes, "the strict default stays");
+        assert!(config.profiles.named["web"].requestable);
+        assert_eq!(config.profiles.named["web"].ports, [80]);
+        assert_eq!(complaints.len(), 2, "{complaints:?}");
+        for (complaint, key) in complaints.iter().zip(["sandbox.processes", "sandbox.wings"]) {
+            assert!(complaint.contains(key), "{complaint}");
+        }
+        let fixed = ["sandbox.profiles", "sandbox.network"];
+        let sent = [("sandbox.network", "tcp:1"), ("sandbox.profiles.web.network", "tcp:1")];
+        assert_eq!(apply(&fixed, &sent).0.profiles, crate::profile::Profiles::default());
+    }
+
+    #[test]
     fn a_key_no_longer_sent_falls_back() {
         let settings = Settings::new(Config::default(), BTreeSet::new(), true);
         settings.apply(&HashMap::from([("timeout_secs".to_owned(), "5".to_owned())]));
@@ -364,7 +457,13 @@ mod tests {
         let before = Config::default();
         let mut config = before.clone();
         for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
-            set(&mut config, key.name, key.default).unwrap();
+            match key.name.strip_prefix(SANDBOX) {
+                Some(name) => {
+                    let complaints = config.profiles.set_all([(name, key.default)].into_iter());
+                    assert_eq!(complaints, [""; 0]);
+                }
+                None => set(&mut config, key.name, key.default).unwrap(),
+            }
         }
         assert_eq!(format!("{config:?}"), format!("{before:?}"));
     }

@@ -60,6 +60,8 @@ pub struct Baseline {
     pub resident: u64,
     /// CPU time.
     pub cpu: Duration,
+    /// It has a user namespace of its own, whose processes the kernel counts apart.
+    pub own_user: bool,
     /// The kernel's limits in force.
     pub rlimits: ChildRlimits,
 }
@@ -99,8 +101,9 @@ impl Spare {
         census: Arc<Census>,
         defaults: &Limits,
     ) -> Result<Self, String> {
-        let process = Process::adopt(pid, scratch, census)
+        let mut process = Process::adopt(pid, scratch, census)
             .map_err(|error| format!("process {pid} is not a child of ours: {error}"))?;
+        process.enclose(defaults).await.map_err(|error| format!("it gets no cgroup: {error}"))?;
         let mut stream = ChildStream::new(ours.channel, MAX_FROM_CHILD)
             .map_err(|error| format!("its channel can't be watched: {error}"))?;
         let frame = match stream.receive().await {
@@ -117,7 +120,8 @@ impl Spare {
             Ok(_) => return Err("its first frame was not that it is warm".to_owned()),
             Err(error) => return Err(error.to_string()),
         };
-        let baseline = Baseline::take(pid, defaults)
+        let sealed = warm.sealed.unwrap_or_default();
+        let baseline = Baseline::take(pid, defaults, sealed.namespaces)
             .map_err(|error| format!("its limits can't be set: {error}"))?;
         Ok(Self {
             process,
@@ -125,7 +129,7 @@ impl Spare {
             stdout: Some(ours.stdout),
             stderr: Some(ours.stderr),
             generation,
-            sealed: warm.sealed.unwrap_or_default(),
+            sealed,
             baseline,
         })
     }
@@ -144,13 +148,14 @@ impl Spare {
 impl Baseline {
     /// Reads what `pid` has used and sets the kernel's limits to `defaults`, so
     /// that a request that asks for nothing else costs no system call.
-    fn take(pid: i32, defaults: &Limits) -> std::io::Result<Self> {
+    fn take(pid: i32, defaults: &Limits, own_user: bool) -> std::io::Result<Self> {
         let memory = sandbox::rlimit::memory_of(pid)?;
         let cpu = sandbox::process::cpu_time(pid)?;
         let mut baseline = Self {
             data: memory.data,
             resident: memory.resident,
             cpu,
+            own_user,
             rlimits: ChildRlimits::default(),
         };
         baseline.limit(pid, defaults)?;
@@ -165,7 +170,7 @@ impl Baseline {
             cpu_secs: Some((self.cpu + limits.cpu_time(cores())).as_secs().saturating_add(1)),
             fsize_bytes: Some(limits.scratch_bytes),
             nofile: Some(OPEN_FILES),
-            nproc: None,
+            nproc: self.own_user.then_some(limits.threads.into()),
         };
         if wanted != self.rlimits {
             wanted.apply_to(pid)?;

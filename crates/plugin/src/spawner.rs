@@ -3,7 +3,8 @@
 //! `PR_SET_PDEATHSIG` follows the *thread* that started a process (prctl(2)):
 //! were it a worker of the async runtime, its end would kill every zygote.
 //!
-//! **Invariant:** every process this plugin starts is started here, with exec.
+//! **Invariant:** every process this plugin starts is started here, with exec, but for the one of
+//! `killing.rs`, which is waited for at once.
 
 use std::io;
 use std::process::{Child, Command};

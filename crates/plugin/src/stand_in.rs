@@ -112,6 +112,7 @@ pub(crate) fn answer(outcome: Outcome) -> Answer {
         notes: Vec::new(),
         limit: None,
         weakened: Vec::new(),
+        grant: crate::answer::Grant::default(),
     }
 }
 

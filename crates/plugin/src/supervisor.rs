@@ -4,12 +4,14 @@
 //! trusts a byte a child sent.
 
 use crate::admission::Admission;
-use crate::answer::Answer;
+use crate::answer::{Answer, Grant};
 use crate::config::Config;
 use crate::error::{Fault, Rejected, RunError};
 use crate::execution::{self, After, Conditions};
 use crate::host::{CallContext, Host};
+use crate::killing;
 use crate::nursery::Nursery;
+use crate::profile::{DEFAULT, Profile};
 use crate::reaper::Census;
 use crate::request::{Request, Source};
 use crate::scratch::ScratchRoot;
@@ -33,6 +35,7 @@ fn zygotes_differ(old: &Config, new: &Config) -> bool {
         || old.file_roots != new.file_roots
         || old.read_paths != new.read_paths
         || old.preload != new.preload
+        || old.profiles != new.profiles
         || old.defaults != new.defaults
 }
 
@@ -70,6 +73,12 @@ pub struct Snapshot {
     pub landlock: String,
     pub seccomp_filters: u32,
     pub weakened: Vec<String>,
+    /// What each profile grants beyond the strict policy.
+    pub granted: Vec<(String, Vec<String>)>,
+    /// Some executions have namespaces of their own.
+    pub namespaces: bool,
+    /// Each execution has a cgroup of its own, with these controllers.
+    pub cgroup: Option<Vec<&'static str>>,
     pub zygotes: usize,
     pub generation: u32,
     pub spares: usize,
@@ -83,12 +92,14 @@ pub struct Snapshot {
 impl Supervisor {
     /// Starts the zygotes in the background; returns at once.
     pub async fn start(config: Config, host: Arc<Host>) -> Result<Self, Fault> {
-        let config = Arc::new(config);
+        let config = Arc::new(held(config).await);
         let spawner = Spawner::start()
             .map_err(|source| Fault::System { what: "no thread can be started", source })?;
         let scratch = ScratchRoot::open(config.scratch_root.as_deref())?;
         let nursery = Arc::new(Nursery::new(Arc::clone(&config), spawner, scratch));
         let census = Arc::clone(&nursery.census);
+        // Before there is a child to be put into one.
+        census.enclose_in(groups().await);
         let tiers = Tiers::start(Arc::clone(&nursery));
         let admission =
             Admission::new(config.max_concurrency, config.interactive_reserve, config.max_queue);
@@ -117,9 +128,16 @@ impl Supervisor {
             return Err(Rejected::ShuttingDown.into());
         }
         let arrived = Instant::now();
-        let patience = request.queue_timeout.unwrap_or_else(|| self.config().queue_timeout);
+        let config = self.config();
+        let (profile, grant) = granted(&config, &request.profile)?;
+        let patience = request.queue_timeout.unwrap_or(config.queue_timeout);
         let _slot = inner.admission.enter(request.class, patience).await?;
         let mut held = match &request.session {
+            // What one profile granted is not another's: neither is its session.
+            Some(name) if !request.profile.is_empty() => {
+                let name = format!("{name} ({})", request.profile);
+                Some(inner.sessions.enter(&name, patience).await?)
+            }
             Some(name) => Some(inner.sessions.enter(name, patience).await?),
             None => None,
         };
@@ -134,9 +152,10 @@ impl Supervisor {
         let conditions = Conditions {
             id,
             host: Arc::clone(&inner.host),
-            context: Arc::new(self.call_context(&request)),
+            context: Arc::new(call_context(&request, &config, profile)),
             queued: arrived.elapsed(),
             weakened: spare.sealed.weakened.clone(),
+            grant,
         };
         let answer = tokio::select! {
             ended = execution::run(spare, request, conditions) => match (ended, held) {
@@ -177,15 +196,6 @@ impl Supervisor {
         refill();
     }
 
-    fn call_context(&self, request: &Request) -> CallContext {
-        let deadline = Instant::now() + request.limits.wall;
-        let name = self.config().name.clone();
-        let mut context = CallContext::new(name, crate::VERSION, deadline);
-        context.handler.clone_from(&request.handler);
-        context.glyph_id = (!request.glyph_id.is_empty()).then(|| request.glyph_id.clone());
-        context
-    }
-
     /// The tier whose preloads a request is likely to import; while that one
     /// has no zygote, another that has.
     fn key_for(&self, request: &Request) -> Key {
@@ -219,6 +229,14 @@ impl Supervisor {
         let mut snapshot = Snapshot {
             running: inner.admission.running(),
             queued: inner.admission.queued(),
+            granted: self
+                .config()
+                .profiles
+                .granting()
+                .map(|(name, profile)| (name.to_owned(), profile.granted()))
+                .collect(),
+            namespaces: self.config().profiles.granting().any(|(_, p)| p.processes),
+            cgroup: inner.census.groups().map(|groups| groups.controllers().to_vec()),
             ..Snapshot::default()
         };
         for tier in inner.tiers.all() {
@@ -289,6 +307,7 @@ impl Supervisor {
     /// force for some.
     pub async fn reconfigure(&self, config: Config) -> bool {
         let inner = &self.inner;
+        let config = held(config).await;
         let old = inner.nursery.config();
         let renew = zygotes_differ(&old, &config);
         inner.admission.resize(
@@ -329,6 +348,7 @@ impl Supervisor {
         inner.sessions.clear();
         inner.tiers.stop();
         let reaped = tokio::time::timeout(Duration::from_millis(500), inner.census.empty()).await;
+        inner.census.enclose_in(None);
         if reaped.is_err() {
             tracing::warn!(alive = inner.census.alive(), "children were left to the kernel");
         }
@@ -336,6 +356,75 @@ impl Supervisor {
         // Some task may still hold the root; the process ends all the same.
         let _ = tokio::task::spawn_blocking(move || scratch.remove()).await;
     }
+}
+
+/// Where each execution gets a cgroup of its own; `None`, and the reason in the log, without.
+async fn groups() -> Option<Arc<sandbox::cgroup::Delegation>> {
+    let claimed = tokio::task::spawn_blocking(sandbox::cgroup::Delegation::claim).await;
+    match claimed {
+        Ok(Ok(groups)) => {
+            let controllers = groups.controllers().join(", ");
+            let place = groups.place().display().to_string();
+            tracing::info!(place, controllers, "each execution has a cgroup of its own");
+            Some(Arc::new(groups))
+        }
+        Ok(Err(error)) => {
+            let reason = crate::api::chain(&error);
+            tracing::info!(%reason, "no delegated cgroup: memory and threads are watched instead");
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "no cgroup");
+            None
+        }
+    }
+}
+
+/// The configuration with what can be held of it; what it grants is said.
+async fn held(mut config: Config) -> Config {
+    let unsettled = config.clone();
+    let holding = tokio::task::spawn_blocking(move || {
+        let complaints = killing::hold(&mut config);
+        (config, complaints)
+    });
+    let (config, complaints) = match holding.await {
+        Ok(held) => held,
+        // Nothing is granted rather than too much.
+        Err(error) => {
+            let profiles = crate::profile::Profiles::default();
+            (Config { profiles, ..unsettled }, vec![error.to_string()])
+        }
+    };
+    for complaint in complaints {
+        tracing::error!(%complaint, "a profile is not granted");
+    }
+    for (profile, grant) in config.profiles.granting() {
+        for granted in grant.granted() {
+            tracing::warn!(target: "audit", profile, %granted, "the sandbox grants more than usual");
+        }
+    }
+    config
+}
+
+/// The profile a request runs under, and what it is told about it; empty is the default one.
+fn granted<'c>(config: &'c Config, name: &str) -> Result<(&'c Profile, Grant), Rejected> {
+    let name = if name.is_empty() { DEFAULT } else { name };
+    let profile = config.profiles.get(name).ok_or_else(|| {
+        let reason = format!("`profile`: the profile `{name}` is not in force; the log says why");
+        Rejected::field("profile", reason)
+    })?;
+    let granted = profile.granted();
+    let profile_name = if granted.is_empty() { String::new() } else { name.to_owned() };
+    Ok((profile, Grant { profile: profile_name, granted }))
+}
+
+fn call_context(request: &Request, config: &Config, profile: &Profile) -> CallContext {
+    let deadline = Instant::now() + request.limits.wall;
+    let mut context = CallContext::new(config.name.clone(), crate::VERSION, deadline);
+    context.handler.clone_from(&request.handler);
+    context.glyph_id = (!request.glyph_id.is_empty()).then(|| request.glyph_id.clone());
+    context.connects = !profile.ports.is_empty();
+    context
 }
 
 /// Ends idle sessions and tiers for as long as the supervisor lives.

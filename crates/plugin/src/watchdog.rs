@@ -5,10 +5,13 @@
 //! **Invariant:** readings come from the kernel (`/proc`, the process's CPU
 //! clock), never from the child.
 
+mod descendants;
+
 use crate::error::Fault;
 use crate::reaper::Process;
 use crate::scratch::Scratch;
 use crate::spare::{Baseline, Spare, cores};
+use descendants::Started;
 use proto::Limits;
 use std::time::Duration;
 
@@ -34,6 +37,8 @@ pub struct Watchdog {
     baseline: Baseline,
     peak_resident: u64,
     ticks: u32,
+    /// Processes may have been started: what they use counts.
+    tree: bool,
 }
 
 impl Watchdog {
@@ -43,12 +48,17 @@ impl Watchdog {
             .baseline
             .limit(spare.process.pid(), limits)
             .map_err(|source| Fault::System { what: "the child's limits can't be set", source })?;
+        spare.process.limit(limits).map_err(|source| Fault::System {
+            what: "the limits of the child's cgroup can't be set",
+            source,
+        })?;
         Ok(Self {
             limits: limits.clone(),
             cpu_limit: limits.cpu_time(cores()),
             baseline: spare.baseline.clone(),
             peak_resident: 0,
             ticks: 0,
+            tree: spare.sealed.processes,
         })
     }
 
@@ -56,7 +66,8 @@ impl Watchdog {
     pub async fn look(&mut self, process: &Process) -> Option<Excess> {
         let pid = process.pid();
         self.ticks = self.ticks.wrapping_add(1);
-        if self.cpu_used(process) > self.cpu_limit {
+        let started = if self.tree { descendants::of(pid) } else { Started::default() };
+        if self.cpu_used(process) + started.cpu > self.cpu_limit {
             return Some(Excess::Cpu);
         }
         if let Ok(memory) = sandbox::rlimit::memory_of(pid) {
@@ -64,11 +75,12 @@ impl Watchdog {
             let grown = memory.resident.saturating_sub(self.baseline.resident);
             // Page tables are neither resident nor data: reading one byte in every two
             // megabytes of a large reservation fills nothing but them.
-            if grown + page_tables_of(pid) > self.limits.memory_bytes {
+            if grown + page_tables_of(pid) + started.memory > self.limits.memory_bytes {
                 return Some(Excess::Memory);
             }
         }
-        if threads_of(pid).is_some_and(|threads| threads > self.limits.threads) {
+        let own = threads_of(pid).unwrap_or(0);
+        if own.saturating_add(started.threads) > self.limits.threads {
             return Some(Excess::Threads);
         }
         if self.ticks.is_multiple_of(SCRATCH_EVERY)

@@ -29,6 +29,8 @@ pub struct Inheritance {
     pub seal: Option<sandbox::ChildSeal>,
     pub generation: u32,
     pub supervisor: i32,
+    /// The child is the first process of a PID namespace of its own.
+    pub namespaced: bool,
     pub weakened: Vec<String>,
 }
 
@@ -90,7 +92,12 @@ fn prepare<'py>(
     let Belongings { channel, stdout, stderr, scratch } = belongings;
     rustix::stdio::dup2_stderr(&stderr).map_err(std::io::Error::from)?;
     ffi::after_fork_child(py);
-    if inheritance.seal.is_some() {
+    if inheritance.namespaced {
+        // All capabilities came with the user namespace.
+        sandbox::harden::give_up_capabilities()?;
+        sandbox::harden::die_with_outer_parent()?;
+        link::still_held(&channel)?;
+    } else if inheritance.seal.is_some() {
         sandbox::harden::die_with_parent(inheritance.supervisor)?;
     }
     rustix::thread::set_name(c"qntx:child").map_err(std::io::Error::from)?;
@@ -252,6 +259,9 @@ fn one_job(
     let given = qntx.begin(py, Some(&job.upstream), &job.handler, &job.glyph_id)?;
     globals.update(given.as_mapping())?;
     let end = execute::run(py, tools, qntx, job, globals);
+    if link::in_descendant() {
+        end_descendant(py, tools, end, job);
+    }
     let mut done = Done::default();
     match end {
         End::Value(value) => {
@@ -286,6 +296,24 @@ fn one_job(
     done.run_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     done.max_rss_bytes = max_rss_bytes();
     Ok(done)
+}
+
+/// The end of a process that the program forked and let run on: as `python`
+/// ends, and without a word to the supervisor, which waits for the first one.
+fn end_descendant(py: Python<'_>, tools: &Tools, end: End, job: &Job) -> ! {
+    let code = match end {
+        End::Value(_) => 0,
+        End::Raised(error) => match ended(py, &error, job) {
+            done::End::Exited(exited) => exited.code,
+            done::End::Raised(_) => {
+                error.print(py);
+                1
+            }
+        },
+    };
+    execute::flush(py, tools);
+    execute::shut_down(py, tools, execute::loose_ends(py, tools));
+    ffi::exit_now(code)
 }
 
 /// `{"read": "tree" or "run", "declared": […]}`: from the syntax tree when

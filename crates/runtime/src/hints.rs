@@ -11,12 +11,15 @@ const REFUSED: [(&str, &str); 2] = [
         "[Errno 1]",
         "hint: the sandbox refuses this: an execution starts no processes, opens no sockets, \
          signals nobody else, shares no memory and has no privileges; threads are allowed, and \
-         anonymous memory maps with MAP_PRIVATE\n",
+         anonymous memory maps with MAP_PRIVATE; a profile may grant TCP (`sandbox.network`) and \
+         processes (`sandbox.processes`)\n",
     ),
     (
         "[Errno 13]",
         "hint: the sandbox refuses this: an execution reads the interpreter, its packages, \
-         --python-path and --file-root, and writes only in its working directory\n",
+         --python-path and --file-root, and writes only in its working directory; \
+         a profile may grant more (`sandbox.read_paths`, `sandbox.write_paths`, \
+         `sandbox.executables`, the ports of `sandbox.network`)\n",
     ),
 ];
 

@@ -131,6 +131,31 @@ fn pth_entries(directory: &Path) -> Vec<PathBuf> {
 /// What was imported, and what could not be, with the reason.
 pub type Preloaded = (Vec<String>, Vec<(String, String)>);
 
+/// Puts what is passed through into the environment of Python and of C.
+pub fn set_environment<'e>(
+    py: Python<'_>,
+    variables: impl Iterator<Item = (&'e String, &'e String)>,
+) -> PyResult<()> {
+    let environ = py.import("os")?.getattr("environ")?;
+    for (name, value) in variables {
+        environ.set_item(name, value)?;
+    }
+    Ok(())
+}
+
+/// Imports `modules` and keeps their at-fork callbacks: programs that fork need
+/// them, at the price of a slower fork of ours.
+pub fn preload_for_forking(py: Python<'_>, modules: &[String]) -> Preloaded {
+    let (mut imported, mut set_aside) = (Vec::new(), Vec::new());
+    for module in modules {
+        match PyModule::import(py, module.as_str()) {
+            Ok(_) => imported.push(module.clone()),
+            Err(error) => set_aside.push((module.clone(), error.to_string())),
+        }
+    }
+    (imported, set_aside)
+}
+
 /// Imports `modules`, with `os.register_at_fork` out of action: what its
 /// callbacks would do in each child is done by hand (DESIGN 2).
 pub fn preload(py: Python<'_>, modules: &[String]) -> PyResult<Preloaded> {
@@ -142,16 +167,10 @@ pub fn preload(py: Python<'_>, modules: &[String]) -> PyResult<Preloaded> {
     let nothing = namespace.get_item("register_at_fork")?;
     posix.setattr("register_at_fork", &nothing)?;
     os.setattr("register_at_fork", &nothing)?;
-    let (mut imported, mut set_aside) = (Vec::new(), Vec::new());
-    for module in modules {
-        match PyModule::import(py, module.as_str()) {
-            Ok(_) => imported.push(module.clone()),
-            Err(error) => set_aside.push((module.clone(), error.to_string())),
-        }
-    }
+    let preloaded = preload_for_forking(py, modules);
     posix.setattr("register_at_fork", &original)?;
     os.setattr("register_at_fork", &original)?;
-    Ok((imported, set_aside))
+    Ok(preloaded)
 }
 
 /// Moves everything alive out of the collector's sight, so that a child's

@@ -6,12 +6,20 @@
 
 use crate::channel::{Channel, ChannelError};
 use proto::frame::{FromChild, HostCall, HostRefusal, ToChild, from_child, host_reply, to_child};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a host call came to, when it reached the supervisor.
 pub type HostResult = Result<Vec<u8>, HostRefusal>;
 
 static LINK: Mutex<Option<Link>> = Mutex::new(None);
+/// The process that the link belongs to; a fork of it has the memory, not the right.
+static OWNER: AtomicI32 = AtomicI32::new(0);
+
+/// What is said to a process that the program forked.
+const DESCENDANT: &str =
+    "host calls exist only in the execution's own process, not in a fork of it";
 
 /// The channel and what its frames are stamped with.
 #[derive(Debug)]
@@ -73,7 +81,31 @@ impl Link {
 
 /// Makes `link` the process's link. Once, in the child.
 pub fn install(link: Link) {
+    OWNER.store(own_pid(), Ordering::Relaxed);
     *lock() = Some(link);
+}
+
+/// Whether this is a process that the program forked.
+#[must_use]
+pub fn in_descendant() -> bool {
+    let owner = OWNER.load(Ordering::Relaxed);
+    owner != 0 && owner != own_pid()
+}
+
+fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// Whether the supervisor still holds its end of the channel.
+pub fn still_held(channel: &OwnedFd) -> std::io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut polled = [PollFd::new(channel, PollFlags::empty())];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&at_once))?;
+    if polled[0].revents().contains(PollFlags::HUP) {
+        return Err(std::io::Error::other("the supervisor is gone"));
+    }
+    Ok(())
 }
 
 /// Runs `action` on the link; `None` when there is none (not in a child).
@@ -85,6 +117,9 @@ pub fn with<T>(action: impl FnOnce(&mut Link) -> T) -> Option<T> {
 ///
 /// Ends the process when the channel is gone: there is nobody to run for.
 pub fn host_call(name: &str, args: Vec<u8>) -> HostResult {
+    if in_descendant() {
+        return Err(refusal("NotAvailable", name, DESCENDANT));
+    }
     let reply = with(|link| {
         if let Some(reason) = link.refusal {
             return Ok(Err(refusal("NotAvailable", name, reason)));
@@ -120,6 +155,9 @@ pub fn host_call(name: &str, args: Vec<u8>) -> HostResult {
 
 /// Sends a note; nothing is awaited.
 pub fn note(note: proto::frame::Note) {
+    if in_descendant() {
+        return;
+    }
     let sent = with(|link| link.send(from_child::Kind::Note(note)));
     if let Some(Err(ChannelError::Closed | ChannelError::Io(_))) = sent {
         crate::ffi::exit_now(70);

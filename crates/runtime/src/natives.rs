@@ -6,7 +6,7 @@
 use crate::{link, qntx};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyModule};
+use pyo3::types::{PyBytes, PyDict, PyModule};
 
 static MODULE: PyOnceLock<qntx::Module> = PyOnceLock::new();
 
@@ -20,6 +20,14 @@ pub fn install(py: Python<'_>) -> PyResult<&'static qntx::Module> {
         py.import("sys")?.getattr("modules")?.set_item("_qntx", &natives)?;
         qntx::install(py)
     })
+}
+
+/// Has the supervisor resolve the names of hosts. In the zygote, after [`install`].
+pub fn resolve_names(py: Python<'_>) -> PyResult<()> {
+    let names = PyDict::new(py);
+    names.set_item("__builtins__", py.import("builtins")?)?;
+    names.set_item("__name__", "_socket")?;
+    qntx::run_source(py, include_str!("python/resolve.py"), "<resolve>", &names)
 }
 
 /// Asks the supervisor; raises the class of `qntx` that the refusal names.

@@ -24,6 +24,7 @@
 //! | `read_file` | `id` | `{"mime_type", "base64"}` |
 //! | `ground.write` | as `attest` | `null` |
 //! | `ground.read` | `predicate context` | the text or `null` |
+//! | `resolve` | `host` | `{"addresses", "error", "temporary"}`; asked by `socket`, where network is granted |
 //!
 //! **Invariant:** what [`Module`] holds was taken before user code ran; a script
 //! that replaces the module's contents changes what it calls itself, not what

@@ -18,7 +18,7 @@ use proto::frame::{
 };
 use pyo3::prelude::*;
 use sandbox::process::{self, SingleThreaded};
-use sandbox::{ChildPolicy, ChildSeal, Enforced, LandlockLevel, ZygotePolicy};
+use sandbox::{ChildPolicy, ChildSeal, Enforced, Grants, LandlockLevel, ZygotePolicy};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -123,14 +123,22 @@ impl Zygote {
             .chain(start.site_dirs.iter().map(PathBuf::from))
             .collect();
         let read = readable(start, interpreter, &site_dirs);
+        let grants = grants(start, interpreter);
         let (enforced, seal) =
-            if start.unsandboxed { (None, None) } else { seal(start, &read).map(both)? };
+            if start.unsandboxed { (None, None) } else { seal(start, &read, &grants).map(both)? };
+        interpreter::set_environment(py, start.environment.iter()).map_err(at("environment"))?;
         interpreter::add_paths(py, &start.python_paths, &site_dirs).map_err(at("paths"))?;
         let qntx = natives::install(py).map_err(at("qntx"))?;
         crate::errors::prepare(py).map_err(at("errors"))?;
         crate::convert::prepare(py).map_err(at("convert"))?;
-        let (preloaded, set_aside) =
-            interpreter::preload(py, &start.preload).map_err(at("preload"))?;
+        let (preloaded, set_aside) = if start.processes {
+            interpreter::preload_for_forking(py, &start.preload)
+        } else {
+            interpreter::preload(py, &start.preload).map_err(at("preload"))?
+        };
+        if !grants.connect.is_empty() {
+            natives::resolve_names(py).map_err(at("socket"))?;
+        }
         let tools = Tools::new(py).map_err(at("interpreter"))?;
         interpreter::freeze(py).map_err(at("freeze"))?;
         let sealed = enforced.as_ref().map_or_else(unsandboxed, sealed);
@@ -140,6 +148,7 @@ impl Zygote {
             seal,
             generation: self.generation,
             supervisor,
+            namespaced: grants.namespace,
             weakened: sealed.weakened.clone(),
         };
         let ready = ZygoteReady {
@@ -191,7 +200,12 @@ impl Zygote {
             Belongings { channel, stdout, stderr, scratch: PathBuf::from(fork.scratch) };
         let proof = SingleThreaded::prove().map_err(|error| chain(&error))?;
         ffi::before_fork(py);
-        match process::fork_as_sibling(proof) {
+        let forked = if inheritance.namespaced {
+            process::fork_into_namespace(proof)
+        } else {
+            process::fork_as_sibling(proof)
+        };
+        match forked {
             Ok(process::Fork::Child(proof)) => child_main(py, inheritance, belongings, proof),
             Ok(process::Fork::Parent(pid)) => {
                 ffi::after_fork_parent(py);
@@ -245,11 +259,33 @@ fn readable(start: &ZygoteStart, interpreter: &Interpreter, site_dirs: &[PathBuf
     read
 }
 
-fn seal(start: &ZygoteStart, read: &[PathBuf]) -> Result<(Enforced, ChildSeal), Failure> {
+/// What is granted beyond the strict policy.
+fn grants(start: &ZygoteStart, interpreter: &Interpreter) -> Grants {
+    let execute = || {
+        let own = interpreter.executable.canonicalize();
+        let listed = start.executables.iter().map(PathBuf::from);
+        let programs: Vec<PathBuf> = own.into_iter().chain(listed).collect();
+        let loaders = sandbox::loaders_of(&programs);
+        [programs, loaders].concat()
+    };
+    Grants {
+        write: start.write_paths.iter().map(PathBuf::from).collect(),
+        connect: start.connect_ports.iter().filter_map(|port| (*port).try_into().ok()).collect(),
+        execute: start.processes.then(execute),
+        namespace: start.namespaces && !start.unsandboxed,
+    }
+}
+
+fn seal(
+    start: &ZygoteStart,
+    read: &[PathBuf],
+    grants: &Grants,
+) -> Result<(Enforced, ChildSeal), Failure> {
     let landlock_abi_cap = (start.landlock_abi_cap > 0).then_some(start.landlock_abi_cap);
     let policy = ZygotePolicy {
         read: read.to_vec(),
         write_root: Some(PathBuf::from(&start.scratch_root)),
+        grants: grants.clone(),
         landlock_abi_cap,
         allow_weak: start.allow_weak,
     };
@@ -261,7 +297,7 @@ fn seal(start: &ZygoteStart, read: &[PathBuf]) -> Result<(Enforced, ChildSeal), 
         allow_weak: start.allow_weak,
         ..ChildPolicy::default()
     };
-    let seal = ChildSeal::prepare(&child, &enforced).map_err(at("seal"))?;
+    let seal = ChildSeal::prepare(&child, grants, &enforced).map_err(at("seal"))?;
     Ok((enforced, seal))
 }
 
@@ -279,6 +315,9 @@ pub fn sealed(enforced: &Enforced) -> Sealed {
         seccomp_filters: enforced.seccomp_filters,
         no_new_privs: enforced.no_new_privs,
         weakened: enforced.weakened.clone(),
+        granted: enforced.grants.sentences(),
+        processes: enforced.grants.execute.is_some(),
+        namespaces: enforced.grants.namespace,
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::io;
 
+use crate::Grants;
+
 /// The lowest Landlock ABI that the sandbox accepts without being told to.
 ///
 /// ABI 6 (Linux 6.12) is the first with scopes: below it a child can send signals to its siblings,
@@ -31,6 +33,8 @@ pub struct Enforced {
     pub capabilities_dropped: bool,
     /// What is weaker than the declared floor, one sentence each; empty in a healthy sandbox.
     pub weakened: Vec<String>,
+    /// What the operator granted beyond the strict policy.
+    pub grants: Grants,
     /// Paths of the policy that do not exist and were left out.
     pub skipped: Vec<String>,
 }
@@ -60,6 +64,14 @@ pub enum SealError {
     #[error("the sandbox would be below its floor: {reason}; {WEAK_FLAG} accepts that")]
     BelowFloor {
         /// What is missing and what that costs.
+        reason: String,
+    },
+    /// A grant that this kernel can't hold to its bounds.
+    #[error("`{grant}` can't be granted here: {reason}")]
+    Grant {
+        /// Which one.
+        grant: &'static str,
+        /// What is missing.
         reason: String,
     },
     /// More than one thread runs, so a seal would leave the others unconfined.

@@ -36,6 +36,15 @@ pub fn give_up_privileges() -> Result<(), SealError> {
     rustix::thread::set_no_new_privs(true).map_err(step("set no_new_privs"))?;
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, none).map_err(step("forbid core files"))?;
+    give_up_capabilities()
+}
+
+/// No capability in any set, not dumpable: what a process that came into a user namespace of its
+/// own, with every capability in it, still has to give up.
+///
+/// # Errors
+/// [`SealError::Step`] naming what the system refused.
+pub fn give_up_capabilities() -> Result<(), SealError> {
     drop_capabilities()?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(step("become non-dumpable"))
@@ -55,6 +64,16 @@ pub fn die_with_parent(expected_parent: i32) -> Result<(), SealError> {
     }
     let source = io::Error::other(format!("the parent is {parent}, not {expected_parent}"));
     Err(SealError::Step { step: "find the parent alive", source })
+}
+
+/// As [`die_with_parent`], for the first process of a PID namespace, to which its parent has no
+/// number: whether the parent was alive still has to be seen by other means, such as a socket.
+///
+/// # Errors
+/// [`SealError::Step`] when the system refuses.
+pub fn die_with_outer_parent() -> Result<(), SealError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(step("ask to die with the parent"))
 }
 
 fn drop_capabilities() -> Result<(), SealError> {

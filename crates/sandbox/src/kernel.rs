@@ -73,7 +73,8 @@ impl KernelFeatures {
             absent(
                 self.userns && self.pidns,
                 "user and PID namespaces",
-                "executions see the process ids of the host; killing relies on refusing processes",
+                "no profile can grant processes, because what an execution starts could not be ended \
+                 for sure",
                 false,
             ),
             absent(
@@ -132,10 +133,15 @@ fn user_namespaces() -> bool {
         && setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").unwrap_or(0) == 0
 }
 
-fn delegated_cgroup() -> Option<PathBuf> {
+/// The directory of the calling process's own cgroup v2.
+pub(crate) fn own_cgroup() -> Option<PathBuf> {
     let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let directory = cgroup_directory(&own, &mounts)?;
+    cgroup_directory(&own, &mounts)
+}
+
+fn delegated_cgroup() -> Option<PathBuf> {
+    let directory = own_cgroup()?;
     let controllers = std::fs::read_to_string(directory.join("cgroup.controllers")).ok()?;
     let has = |name| controllers.split_ascii_whitespace().any(|controller| controller == name);
     let writable = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();

@@ -6,7 +6,8 @@
 //! a silence.
 //!
 //! **Invariant:** every layer handles every right that the kernel knows, so whatever a rule does
-//! not grant is denied; `EXECUTE`, sockets, devices and TCP are granted by no rule.
+//! not grant is denied; sockets, devices and listening are granted by no rule, `EXECUTE` and TCP
+//! connections by none but those of a grant.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +17,7 @@ use ::landlock::{ABI, Access, AccessFs, AccessNet, BitFlags, Scope};
 use rustix::fs::{Mode, OFlags};
 
 use crate::policy::outermost;
-use crate::{LANDLOCK_FLOOR, LandlockLevel, SealError, sys};
+use crate::{Grants, LANDLOCK_FLOOR, LandlockLevel, SealError, sys};
 
 /// Devices that programs use without a thought: `(path, writable, why)`.
 const DEVICES: &[(&str, bool)] =
@@ -37,6 +38,10 @@ pub(crate) enum Reach {
     ReadWriteFile,
     /// Everything that files in a scratch directory need; only for a real directory, not a link.
     Scratch,
+    /// The same, where an operator granted it, for a directory or a file.
+    Write,
+    /// Read and execute, where an operator granted it.
+    Execute,
 }
 
 impl Reach {
@@ -46,7 +51,8 @@ impl Reach {
             Self::Read => file | AccessFs::ReadDir,
             Self::List => AccessFs::ReadDir.into(),
             Self::ReadWriteFile => file | AccessFs::WriteFile | AccessFs::Truncate,
-            Self::Scratch => {
+            Self::Execute => file | AccessFs::ReadDir | AccessFs::Execute,
+            Self::Scratch | Self::Write => {
                 file | AccessFs::ReadDir
                     | AccessFs::WriteFile
                     | AccessFs::Truncate
@@ -124,6 +130,16 @@ pub(crate) fn shared_rules(
     Ok(rules)
 }
 
+/// Rules for what is granted beyond reading; a path that is gone by now is an error.
+pub(crate) fn granted_rules(grants: &Grants) -> Result<Vec<Rule>, SealError> {
+    let execute = grants.execute.iter().flatten();
+    let paths = grants.write.iter().map(|path| (path, Reach::Write));
+    paths
+        .chain(execute.map(|path| (path, Reach::Execute)))
+        .map(|(path, reach)| Rule::demand(path, reach))
+        .collect()
+}
+
 /// Rules for what the calling process may see of itself under `/proc`.
 pub(crate) fn own_proc_rules() -> Result<Vec<Rule>, SealError> {
     let own = Path::new("/proc/self");
@@ -186,6 +202,7 @@ pub(crate) fn check_floor(abi: u32, allow_weak: bool) -> Result<Vec<String>, Sea
 pub(crate) fn restrict<'a>(
     abi: u32,
     rules: impl Iterator<Item = &'a Rule>,
+    ports: &[u16],
 ) -> Result<(), SealError> {
     if abi == 0 {
         return Ok(());
@@ -204,6 +221,11 @@ pub(crate) fn restrict<'a>(
             sys::landlock_allow(ruleset.as_fd(), rule.fd.as_fd(), rights)
                 .map_err(failed("add a landlock rule"))?;
         }
+    }
+    let connect = BitFlags::from(AccessNet::ConnectTcp).bits();
+    for port in ports {
+        sys::landlock_allow_port(ruleset.as_fd(), *port, connect)
+            .map_err(failed("add a landlock rule for a port"))?;
     }
     sys::landlock_restrict(ruleset.as_fd()).map_err(failed("enter a landlock layer"))
 }
@@ -243,18 +265,26 @@ mod tests {
     }
 
     #[test]
-    fn no_reach_grants_execution_sockets_or_devices() {
-        let never = AccessFs::Execute
-            | AccessFs::MakeChar
+    fn no_reach_grants_sockets_or_devices_and_one_grants_execution() {
+        let never = AccessFs::MakeChar
             | AccessFs::MakeBlock
             | AccessFs::MakeSock
             | AccessFs::IoctlDev
             | AccessFs::ResolveUnix;
         for abi in 1..=10 {
-            for reach in [Reach::Read, Reach::List, Reach::ReadWriteFile, Reach::Scratch] {
+            for reach in [
+                Reach::Read,
+                Reach::List,
+                Reach::ReadWriteFile,
+                Reach::Scratch,
+                Reach::Write,
+                Reach::Execute,
+            ] {
                 for is_dir in [true, false] {
                     let rights = reach.rights(known_abi(abi), is_dir);
                     assert!((rights & never).is_empty(), "{reach:?} at {abi}: {rights:?}");
+                    let executes = rights.contains(AccessFs::Execute);
+                    assert_eq!(executes, reach == Reach::Execute, "{reach:?} at {abi}");
                     assert!(AccessFs::from_all(known_abi(abi)).contains(rights));
                 }
             }

@@ -15,9 +15,11 @@
 
 #[cfg(target_os = "linux")]
 mod bpf;
+pub mod cgroup;
 mod enforced;
 #[cfg(target_os = "linux")]
 pub mod fds;
+mod grants;
 #[cfg(target_os = "linux")]
 pub mod harden;
 #[cfg(target_os = "linux")]
@@ -43,6 +45,7 @@ pub mod syscalls;
 mod unsupported;
 
 pub use enforced::{Enforced, LANDLOCK_FLOOR, LandlockLevel, SealError, WEAK_FLAG};
+pub use grants::{Grants, loaders_of};
 pub use policy::{ChildPolicy, SYSTEM_READ_PATHS, ZygotePolicy, default_read_paths};
 #[cfg(target_os = "linux")]
 pub use seal::{ChildSeal, Confined, seal_zygote};

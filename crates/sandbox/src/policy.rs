@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Grants;
+
 /// What the zygote, and therefore every child forked from it, may reach at most.
 #[derive(Clone, Debug, Default)]
 pub struct ZygotePolicy {
@@ -15,6 +17,8 @@ pub struct ZygotePolicy {
     /// Parent of all scratch directories, writable so that a child's narrower layer can grant its
     /// own one. `None`: nothing on the file system is writable except `/dev/null`.
     pub write_root: Option<PathBuf>,
+    /// What is granted beyond that, to the zygote and to every child of it.
+    pub grants: Grants,
     /// Pretend that the kernel's Landlock is at most this ABI. For tests of old kernels.
     pub landlock_abi_cap: Option<u32>,
     /// Go on below the declared floor. Every weakness then stands in

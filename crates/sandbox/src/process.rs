@@ -67,6 +67,31 @@ pub fn fork_as_child(proof: SingleThreaded) -> io::Result<Fork> {
     fork_with(proof, libc::SIGCHLD)
 }
 
+/// Forks a sibling that is the first process of a new PID namespace, in a new user namespace: the
+/// kernel ends everything in it together with that process. The child is single-threaded, holds
+/// every capability in its new user namespace, and has to give them up
+/// ([`harden::give_up_capabilities`](crate::harden::give_up_capabilities)) before anything else.
+///
+/// # Errors
+/// The system's reason: `EPERM` or `ENOSPC` where user namespaces are not granted.
+pub fn fork_into_namespace(proof: SingleThreaded) -> io::Result<Fork> {
+    let namespaces = libc::CLONE_NEWUSER | libc::CLONE_NEWPID;
+    fork_with(proof, namespaces | libc::CLONE_PARENT | libc::SIGCHLD)
+}
+
+/// Whether [`fork_into_namespace`] works here: makes the namespaces once, with a process that ends
+/// at once.
+///
+/// # Errors
+/// The system's reason.
+pub fn try_namespace(proof: SingleThreaded) -> io::Result<()> {
+    let namespaces = libc::CLONE_NEWUSER | libc::CLONE_NEWPID;
+    match fork_with(proof, namespaces | libc::SIGCHLD)? {
+        Fork::Child(_) => sys::exit_now(0),
+        Fork::Parent(pid) => Pidfd::open_child(pid)?.wait().map(drop),
+    }
+}
+
 fn fork_with(proof: SingleThreaded, flags: libc::c_int) -> io::Result<Fork> {
     // libc caches the thread id at the address it gave the kernel; without the kernel's help
     // (CONFIG_CHECKPOINT_RESTORE) the child keeps the parent's, which only raise() of an old glibc

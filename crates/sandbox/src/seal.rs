@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::bpf::Template;
 use crate::landlock::{self, Reach, Rule};
 use crate::process::SingleThreaded;
-use crate::{ChildPolicy, Enforced, SealError, ZygotePolicy, harden, seccomp};
+use crate::syscalls::Tables;
+use crate::{ChildPolicy, Enforced, Grants, SealError, ZygotePolicy, harden, seccomp};
 
 /// Confines the zygote, for itself and for everything it will ever fork.
 ///
@@ -23,7 +24,8 @@ use crate::{ChildPolicy, Enforced, SealError, ZygotePolicy, harden, seccomp};
 pub fn seal_zygote(policy: &ZygotePolicy, _proof: SingleThreaded) -> Result<Enforced, SealError> {
     let abi = landlock::effective_abi(policy.landlock_abi_cap);
     let weakened = landlock::check_floor(abi, policy.allow_weak)?;
-    let filters = seccomp::zygote_stack()?;
+    policy.grants.check(abi)?;
+    let filters = seccomp::zygote_stack(&Tables::under(&policy.grants))?;
     let mut skipped = Vec::new();
     let mut rules = landlock::shared_rules(&policy.read, &mut skipped)?;
     rules.extend(Rule::open(Path::new("/proc"), Reach::Read)?);
@@ -32,9 +34,10 @@ pub fn seal_zygote(policy: &ZygotePolicy, _proof: SingleThreaded) -> Result<Enfo
         let root = root.canonicalize().unwrap_or_else(|_| root.clone());
         rules.push(Rule::demand(&root, Reach::Scratch)?);
     }
+    rules.extend(landlock::granted_rules(&policy.grants)?);
 
     harden::give_up_privileges()?;
-    landlock::restrict(abi, rules.iter())?;
+    landlock::restrict(abi, rules.iter(), &policy.grants.connect)?;
     for (name, program) in &filters {
         seccomp::load(name, program)?;
     }
@@ -48,6 +51,7 @@ pub fn seal_zygote(policy: &ZygotePolicy, _proof: SingleThreaded) -> Result<Enfo
         no_new_privs: status.no_new_privs,
         capabilities_dropped: harden::capabilities_are_dropped(),
         weakened,
+        grants: policy.grants.clone(),
         skipped,
     })
 }
@@ -61,27 +65,35 @@ pub struct ChildSeal {
     abi: u32,
     own_proc: bool,
     shared: RefCell<Option<Vec<Rule>>>,
+    grants: Grants,
     last_filter: Template,
     zygote: Enforced,
 }
 
 impl ChildSeal {
     /// Opens the readable paths and compiles the child's filter. `zygote` is what
-    /// [`seal_zygote`] returned for the calling process.
+    /// [`seal_zygote`] returned for the calling process under the same `grants`.
     ///
     /// # Errors
     /// [`SealError::BelowFloor`] and [`SealError::Path`].
-    pub fn prepare(policy: &ChildPolicy, zygote: &Enforced) -> Result<Self, SealError> {
+    pub fn prepare(
+        policy: &ChildPolicy,
+        grants: &Grants,
+        zygote: &Enforced,
+    ) -> Result<Self, SealError> {
         let abi = landlock::effective_abi(policy.landlock_abi_cap).min(zygote.landlock_abi);
+        grants.check(abi)?;
         let mut zygote = zygote.clone();
         zygote.weakened = landlock::check_floor(abi, policy.allow_weak)?;
         zygote.skipped.clear();
-        let shared = landlock::shared_rules(&policy.read, &mut zygote.skipped)?;
+        let mut shared = landlock::shared_rules(&policy.read, &mut zygote.skipped)?;
+        shared.extend(landlock::granted_rules(grants)?);
         Ok(Self {
             abi,
             own_proc: !policy.hide_own_proc,
             shared: RefCell::new(Some(shared)),
-            last_filter: seccomp::child_removal(),
+            grants: grants.clone(),
+            last_filter: seccomp::child_removal(&Tables::under(grants)),
             zygote,
         })
     }
@@ -100,10 +112,11 @@ impl ChildSeal {
         let shared = self.shared.take().ok_or(SealError::AlreadyApplied)?;
         fresh_stdin()?;
         let own = own_rules(scratch, self.own_proc)?;
-        landlock::restrict(self.abi, shared.iter().chain(&own))?;
+        landlock::restrict(self.abi, shared.iter().chain(&own), &self.grants.connect)?;
         Ok(Confined {
             abi: self.abi,
             own_proc: self.own_proc,
+            grants: self.grants.clone(),
             last_filter: self.last_filter.clone(),
             enforced: Enforced {
                 landlock_abi: self.abi,
@@ -128,6 +141,7 @@ impl ChildSeal {
 pub struct Confined {
     abi: u32,
     own_proc: bool,
+    grants: Grants,
     last_filter: Template,
     enforced: Enforced,
 }
@@ -139,9 +153,10 @@ impl Confined {
     /// # Errors
     /// The step that failed, after which the process must end.
     pub fn narrow(mut self, read: &[PathBuf], scratch: &Path) -> Result<Self, SealError> {
-        let shared = landlock::shared_rules(read, &mut self.enforced.skipped)?;
+        let mut shared = landlock::shared_rules(read, &mut self.enforced.skipped)?;
+        shared.extend(landlock::granted_rules(&self.grants)?);
         let own = own_rules(scratch, self.own_proc)?;
-        landlock::restrict(self.abi, shared.iter().chain(&own))?;
+        landlock::restrict(self.abi, shared.iter().chain(&own), &self.grants.connect)?;
         self.enforced.landlock_layers += u32::from(self.abi > 0);
         Ok(self)
     }

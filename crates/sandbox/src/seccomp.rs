@@ -5,7 +5,7 @@
 //! words the refusal better or takes more away:
 //!
 //! 1. the gate: other architectures and x32 → `KILL_PROCESS`;
-//! 2. the allow-list, ZYGOTE ∪ CHILD, compiled by seccompiler: everything else → `ENOSYS`;
+//! 2. the allow-list, ZYGOTE ∪ CHILD with what is granted, compiled by seccompiler: everything else → `ENOSYS`;
 //! 3. the answers: `EPERM`, "no effect", and each conditional call's own error;
 //! 4. the trap, compiled by seccompiler: what only an attack asks for → `TRAP`;
 //! 5. in the child: what the zygote may and a child may not.
@@ -22,26 +22,21 @@ use seccompiler::{
 
 use crate::SealError;
 use crate::bpf::{self, Case, Program, Template};
-use crate::syscalls::{CHILD, EPERM, Entry, NO_EFFECT, Op, QUIET, TRAP, Test, When, ZYGOTE, find};
+use crate::syscalls::{Entry, NO_EFFECT, Op, TRAP, Tables, Test, When, find};
 
 /// The filters of the zygote in loading order, each with its name for errors.
-pub(crate) fn zygote_stack() -> Result<Vec<(&'static str, Program)>, SealError> {
+pub(crate) fn zygote_stack(tables: &Tables) -> Result<Vec<(&'static str, Program)>, SealError> {
     Ok(vec![
         ("gate", bpf::gate()),
-        ("allow-list", allow_list()?),
-        ("answers", answers().for_process(0)),
+        ("allow-list", allow_list(tables)?),
+        ("answers", answers(tables).for_process(0)),
         ("trap", trap()?),
     ])
 }
 
-/// What the zygote may call: its own entry where there is one, else the child's.
-pub(crate) fn allowed() -> impl Iterator<Item = &'static Entry> {
-    ZYGOTE.iter().chain(CHILD.iter().filter(|entry| find(ZYGOTE, entry.nr).is_none()))
-}
-
-fn allow_list() -> Result<BpfProgram, SealError> {
+fn allow_list(tables: &Tables) -> Result<BpfProgram, SealError> {
     let mut rules = BTreeMap::new();
-    for entry in allowed() {
+    for entry in tables.allowed() {
         rules.insert(entry.nr, seccompiler_rules(entry)?);
     }
     compile(
@@ -57,7 +52,7 @@ fn trap() -> Result<BpfProgram, SealError> {
     compile("trap", rules, SeccompAction::Allow, SeccompAction::Trap)
 }
 
-fn answers() -> Template {
+fn answers(tables: &Tables) -> Template {
     let refused = |table: &'static [Entry], errno: i32| {
         table.iter().map(move |entry| Case {
             nr: number(entry),
@@ -65,24 +60,26 @@ fn answers() -> Template {
             refusal: bpf::errno(errno),
         })
     };
-    let conditional = allowed().filter(|entry| matches!(entry.when, When::Any(_))).map(|entry| {
-        Case { nr: number(entry), allow: Some(entry.when), refusal: bpf::errno(entry.otherwise) }
+    let conditional = |entry: &&'static Entry| matches!(entry.when, When::Any(_));
+    let conditional = tables.allowed().filter(conditional).map(|entry| Case {
+        nr: number(entry),
+        allow: Some(entry.when),
+        refusal: bpf::errno(entry.otherwise),
     });
-    bpf::decide(
-        refused(EPERM, libc::EPERM).chain(refused(NO_EFFECT, 0)).chain(conditional).collect(),
-    )
+    let refused = refused(tables.eperm, libc::EPERM).chain(refused(NO_EFFECT, 0));
+    bpf::decide(refused.chain(conditional).collect())
 }
 
 /// The child's last filter: exactly the difference between what the zygote and a child may call,
 /// and what is answered without being done.
-pub(crate) fn child_removal() -> Template {
-    let cases = ZYGOTE.iter().map(|entry| match find(CHILD, entry.nr) {
+pub(crate) fn child_removal(tables: &Tables) -> Template {
+    let cases = tables.zygote.iter().map(|entry| match find(tables.child, entry.nr) {
         Some(kept) => {
             Case { nr: number(entry), allow: Some(kept.when), refusal: bpf::errno(kept.otherwise) }
         }
         None => Case { nr: number(entry), allow: None, refusal: bpf::errno(libc::EPERM) },
     });
-    let quiet = QUIET.iter().map(|entry| Case {
+    let quiet = tables.quiet.iter().map(|entry| Case {
         nr: number(entry),
         allow: Some(entry.when),
         refusal: bpf::errno(entry.otherwise),

@@ -2,7 +2,7 @@
 //!
 //! Every table is a list of [`Entry`]. [`CHILD`] is what user code may call. [`ZYGOTE`] is what the
 //! zygote may call besides, or with fewer conditions; a child's last filter takes exactly that
-//! difference away. What stands in neither is refused: [`EPERM`] where ordinary libraries probe and
+//! difference away. [`Tables`] adds what an operator granted. What stands in neither is refused: [`EPERM`] where ordinary libraries probe and
 //! expect a refusal, [`NO_EFFECT`] where a refusal would break harmless programs, [`TRAP`] where
 //! only an attack would ask, and everything else, [`ABSENT`] among it, answers `ENOSYS` as an older
 //! kernel would.
@@ -11,11 +11,15 @@
 //! that disagree.
 
 mod child;
+mod granted;
 mod refused;
+mod tables;
 mod zygote;
 
 pub use child::{CHILD, QUIET};
+pub use granted::{LOCKS, NAMESPACES, NETWORK, PROCESSES};
 pub use refused::{ABSENT, EPERM, NO_EFFECT, TRAP};
+pub use tables::Tables;
 pub use zygote::ZYGOTE;
 
 /// One system call and what is decided about it.
@@ -183,7 +187,9 @@ mod tests {
 
     #[test]
     fn every_entry_has_a_name_and_a_reason() {
-        for table in [CHILD, QUIET, ZYGOTE, EPERM, NO_EFFECT, TRAP, ABSENT] {
+        let granted = [NETWORK, PROCESSES, LOCKS, NAMESPACES];
+        let strict = [CHILD, QUIET, ZYGOTE, EPERM, NO_EFFECT, TRAP, ABSENT];
+        for table in strict.into_iter().chain(granted) {
             for entry in table {
                 assert!(!entry.name.is_empty() && entry.nr >= 0, "{entry:?}");
                 assert!(entry.why.len() > 5, "{} has no reason", entry.name);

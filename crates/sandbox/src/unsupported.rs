@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{ChildPolicy, Enforced, SealError, ZygotePolicy, process::SingleThreaded};
+use crate::{ChildPolicy, Enforced, Grants, SealError, ZygotePolicy, process::SingleThreaded};
 
 /// Always [`SealError::Unsupported`].
 ///
@@ -27,7 +27,11 @@ impl ChildSeal {
     ///
     /// # Errors
     /// Always.
-    pub fn prepare(_policy: &ChildPolicy, _zygote: &Enforced) -> Result<Self, SealError> {
+    pub fn prepare(
+        _policy: &ChildPolicy,
+        _grants: &Grants,
+        _zygote: &Enforced,
+    ) -> Result<Self, SealError> {
         Err(SealError::Unsupported)
     }
 
@@ -86,6 +90,14 @@ pub mod harden {
         Err(SealError::Unsupported)
     }
 
+    /// Always [`SealError::Unsupported`].
+    ///
+    /// # Errors
+    /// Always.
+    pub fn give_up_capabilities() -> Result<(), SealError> {
+        Err(SealError::Unsupported)
+    }
+
     /// Always `false`.
     #[must_use]
     pub fn capabilities_are_dropped() -> bool {
@@ -97,6 +109,14 @@ pub mod harden {
     /// # Errors
     /// Always.
     pub fn die_with_parent(_expected_parent: i32) -> Result<(), SealError> {
+        Err(SealError::Unsupported)
+    }
+
+    /// Always [`SealError::Unsupported`].
+    ///
+    /// # Errors
+    /// Always.
+    pub fn die_with_outer_parent() -> Result<(), SealError> {
         Err(SealError::Unsupported)
     }
 }
@@ -168,6 +188,22 @@ pub mod process {
     /// # Errors
     /// Always.
     pub fn fork_as_child(_proof: SingleThreaded) -> io::Result<Fork> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Always an error.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn fork_into_namespace(_proof: SingleThreaded) -> io::Result<Fork> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Always an error.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn try_namespace(_proof: SingleThreaded) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

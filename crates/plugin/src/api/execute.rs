@@ -13,8 +13,10 @@ use crate::api::{Api, Call, Door, Execute, Reply, attestations, limits};
 use crate::config::Config;
 use crate::error::{Rejected, RunError};
 use crate::packages::inline;
+use crate::profile;
 use crate::request::{Request, Source};
 use bytes::Bytes;
+use proto::Limits;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -62,8 +64,13 @@ pub fn request(endpoint: Endpoint, bytes: &[u8], config: &Config) -> Result<Requ
     let mut body = Body::parse(bytes)?;
     // A misspelt field is named before the one that is missing for it.
     let source = source(endpoint, &mut body, config);
-    let limits = limits::take(&mut body, config)?;
+    let profile = body.text("profile")?.unwrap_or_default();
+    let defaults = defaults_of(&profile, config)?;
+    let limits = limits::take(&mut body, config, defaults)?;
     let mut request = Request::new(Source::Expression(String::new()), limits);
+    if profile != profile::DEFAULT {
+        request.profile = profile;
+    }
     request.capture_variables =
         body.take("capture_variables", "true or false")?.unwrap_or_default();
     if let Some(paths) = body.take::<Vec<String>>("python_paths", "a list of strings")? {
@@ -84,6 +91,20 @@ pub fn request(endpoint: Endpoint, bytes: &[u8], config: &Config) -> Result<Requ
     body.finish()?;
     request.source = source?;
     Ok(request)
+}
+
+/// The limits of requests that name this profile; empty is the default one.
+fn defaults_of(profile: &str, config: &Config) -> Result<Limits, Rejected> {
+    let mut limits = config.defaults.clone();
+    let profile = match profile {
+        "" => &config.profiles.default,
+        name => config
+            .profiles
+            .requested(name)
+            .map_err(|reason| Rejected::field("profile", format!("`profile`: {reason}")))?,
+    };
+    profile.limits.apply(&mut limits);
+    Ok(limits)
 }
 
 fn source(endpoint: Endpoint, body: &mut Body<'_>, config: &Config) -> Result<Source, Rejected> {

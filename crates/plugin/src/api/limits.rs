@@ -10,9 +10,8 @@ use proto::Limits;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// Reads `timeout_secs` and `limits` out of `body`.
-pub fn take(body: &mut Body<'_>, config: &Config) -> Result<Limits, Rejected> {
-    let mut limits = config.defaults.clone();
+/// Reads `timeout_secs` and `limits` out of `body`; what it leaves out is as in `limits`.
+pub fn take(body: &mut Body<'_>, config: &Config, mut limits: Limits) -> Result<Limits, Rejected> {
     let (ceiling, defaults) = (&config.ceiling, &config.defaults);
     if let Some(secs) = body.take::<f64>("timeout_secs", "a number of seconds")? {
         limits.wall =
@@ -155,7 +154,7 @@ mod tests {
 
     fn limits(body: &str) -> Result<Limits, (Option<String>, String)> {
         let mut body = Body::parse(body.as_bytes()).unwrap();
-        take(&mut body, &Config::default()).map_err(|e| {
+        take(&mut body, &Config::default(), Limits::default()).map_err(|e| {
             let Rejected::Invalid { field, reason } = e else { panic!("{e:?}") };
             (field, reason)
         })

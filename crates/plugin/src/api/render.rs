@@ -76,6 +76,10 @@ fn write(answer: &Answer, bounds: &Bounds, shape: Shape, most: usize) -> Bytes {
         if !answer.weakened.is_empty() {
             w.key("weakened").strings(&answer.weakened);
         }
+        if !answer.grant.granted.is_empty() {
+            w.key("profile").string(&answer.grant.profile);
+            w.key("granted").strings(&answer.grant.granted);
+        }
     });
     writer.finish()
 }

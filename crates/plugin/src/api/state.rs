@@ -8,8 +8,12 @@ use crate::api::json::Writer;
 use crate::api::routes::ROUTES;
 use crate::api::{Api, Execute, Reply, attestations};
 use crate::supervisor::Snapshot;
+use sandbox::kernel::Missing;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+/// What this machine lacks, looked at once.
+static MISSING: OnceLock<Vec<Missing>> = OnceLock::new();
 /// How long `/version` waits for Python to come up.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -99,10 +103,20 @@ fn sandbox(w: &mut Writer, snapshot: &Snapshot) {
     w.key("landlock_abi").number(snapshot.landlock_abi);
     w.key("landlock").string(&snapshot.landlock);
     w.key("seccomp").number(snapshot.seccomp_filters);
-    // A layer of these kinds is not built on yet.
-    w.key("namespaces").bool(false);
-    w.key("cgroup").bool(false);
+    // Executions that may start processes have namespaces of their own.
+    w.key("namespaces").bool(snapshot.namespaces);
+    w.key("cgroup").bool(snapshot.cgroup.is_some());
     w.key("weakened").strings(&snapshot.weakened);
+    w.key("granted").object(|w| {
+        for (profile, granted) in &snapshot.granted {
+            w.key(profile).strings(granted);
+        }
+    });
+    w.key("missing").object(|w| {
+        for missing in MISSING.get_or_init(|| sandbox::kernel::probe().missing()) {
+            w.key(missing.feature).string(missing.cost);
+        }
+    });
 }
 
 /// One word for how much of the sandbox is in force.

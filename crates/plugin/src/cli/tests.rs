@@ -81,7 +81,7 @@ fn flags_stand_before_and_after_the_command() {
         assert!(matches!(invocation.cli.command, Some(Command::Eval { .. })));
     }
     let negative = parse(&["p", "eval", "-1"], false).unwrap();
-    assert!(matches!(negative.cli.command, Some(Command::Eval { expr }) if expr == "-1"));
+    assert!(matches!(negative.cli.command, Some(Command::Eval { expr, .. }) if expr == "-1"));
 }
 
 #[test]

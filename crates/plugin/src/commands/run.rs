@@ -28,15 +28,15 @@ pub fn run(invocation: &Invocation, command: &Command) -> Result<Exit, Failure> 
     drop(logs(invocation)?);
     let (mut config, _) = invocation.config()?;
     floor(&config)?;
-    let request = match command {
-        Command::Eval { expr } if expr.trim().is_empty() => {
+    let mut request = match command {
+        Command::Eval { expr, .. } if expr.trim().is_empty() => {
             return Err(Failure::usage("the expression is empty"));
         }
-        Command::Eval { expr } => {
+        Command::Eval { expr, .. } => {
             text_fits(expr)?;
             Request::new(Source::Expression(expr.clone()), config.defaults.clone())
         }
-        Command::Run { file, stdin } if file.as_os_str() == "-" => {
+        Command::Run { file, stdin, .. } if file.as_os_str() == "-" => {
             if *stdin {
                 return Err(Failure::usage(
                     "standard input is the program; it can't also be its input",
@@ -48,7 +48,7 @@ pub fn run(invocation: &Invocation, command: &Command) -> Result<Exit, Failure> 
             let source = Source::Code { text, function: None };
             Request::new(source, config.defaults.clone())
         }
-        Command::Run { file, stdin } => {
+        Command::Run { file, stdin, .. } => {
             let mut request = file_request(file, &mut config)?;
             if *stdin {
                 request.stdin = Bytes::from(input()?);
@@ -57,6 +57,20 @@ pub fn run(invocation: &Invocation, command: &Command) -> Result<Exit, Failure> 
         }
         Command::Serve | Command::Doctor => return Err(Failure::usage("nothing to run")),
     };
+    let profile = match command {
+        Command::Run { profile, .. } | Command::Eval { profile, .. } => profile.as_deref(),
+        Command::Serve | Command::Doctor => None,
+    };
+    if let Some(name) = profile.filter(|name| *name != crate::profile::DEFAULT) {
+        let profile = config.profiles.get(name).ok_or_else(|| {
+            let known: Vec<&str> = config.profiles.named.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Failure::usage(format!("--profile: there is no profile `{name}` (known: {known})"))
+                .hint("--sandbox-profiles defines profiles; docs/sandbox.md has examples")
+        })?;
+        profile.limits.apply(&mut request.limits);
+        name.clone_into(&mut request.profile);
+    }
     // One program, one spare: the rest would be forked for nothing.
     config.min_spares = 1;
     config.max_spares = 1;

@@ -49,6 +49,14 @@ pub fn serve(invocation: &Invocation) -> Result<Exit, Failure> {
     serve::announce(local.port());
     tracing::info!(address = %local, name = %config.name, version = VERSION, "listening");
 
+    for (profile, _) in config.profiles.granting().filter(|(_, p)| p.ports.contains(&local.port()))
+    {
+        tracing::warn!(
+            profile,
+            port = local.port(),
+            "executions may connect to the plugin's own port"
+        );
+    }
     let settings = Arc::new(Settings::new(config, fixed, invocation.by_core));
     let parts = Parts { settings, life, listener, guard, levels };
     let ended = runtime.block_on(live(invocation, parts));

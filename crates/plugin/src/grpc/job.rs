@@ -118,6 +118,12 @@ async fn handler<E: Execute, A: Find>(
             let mut request = Request::new(source, config.defaults.clone());
             request.upstream = upstream;
             request.handler = Some(handler.name.clone());
+            if let Some((name, profile)) = config.profiles.of_handler(&handler.name) {
+                profile.limits.apply(&mut request.limits);
+                if name != crate::profile::DEFAULT {
+                    name.clone_into(&mut request.profile);
+                }
+            }
             execute(api, config, job, request).await
         }
     };

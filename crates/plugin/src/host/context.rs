@@ -20,6 +20,8 @@ pub struct CallContext {
     pub plugin_version: String,
     /// No call is waited for beyond it.
     pub deadline: Instant,
+    /// The execution may make TCP connections, so it may look up names.
+    pub connects: bool,
     pub(super) cursors: Cursors,
 }
 
@@ -37,6 +39,7 @@ impl CallContext {
             plugin_name: plugin_name.into(),
             plugin_version: plugin_version.into(),
             deadline,
+            connects: false,
             cursors: Cursors::default(),
         }
     }

@@ -66,6 +66,7 @@ pub(super) enum Service {
     Search,
     Ground,
     Fetch,
+    Names,
 }
 
 impl Service {
@@ -81,6 +82,7 @@ impl Service {
             Self::Search => "search service",
             Self::Ground => "ground service",
             Self::Fetch => "fetch service",
+            Self::Names => "name service",
         }
     }
 
@@ -96,7 +98,8 @@ impl Service {
             | Self::VectorSearch
             | Self::Search
             | Self::Ground
-            | Self::Fetch => HostErrorKind::NotAvailable,
+            | Self::Fetch
+            | Self::Names => HostErrorKind::NotAvailable,
         }
     }
 }

@@ -5,6 +5,8 @@
 //! fork is in the key.
 
 use crate::config::Config;
+use crate::env;
+use crate::profile::{DEFAULT, Profile};
 use crate::scratch::ScratchRoot;
 use proto::frame::ZygoteStart;
 use std::fmt;
@@ -45,6 +47,9 @@ const COMMON: [&str; 32] = [
     "secrets",
     "urllib.parse",
 ];
+
+/// Names of ports, as in `getaddrinfo("example.com", "https")`.
+const SERVICES: &str = "/etc/services";
 
 /// What every tier has: what our own side of a run needs.
 const BARE: [&str; 4] = ["os", "traceback", "linecache", "threading"];
@@ -100,11 +105,14 @@ impl Key {
             Some(environment) => &environment.site_dirs,
             None => &config.site_dirs,
         };
+        let profile = self.profile(config);
         let read_paths = config.read_paths.iter().chain(&config.file_roots);
+        let read_paths = read_paths.chain(&profile.read_paths);
+        let own_names = profile.ports.first().map(|_| SERVICES.to_owned());
         ZygoteStart {
             generation: 0,
             home: config.python_home.as_deref().map(text).unwrap_or_default(),
-            read_paths: read_paths.map(|path| text(path)).collect(),
+            read_paths: read_paths.map(|path| text(path)).chain(own_names).collect(),
             python_paths: config.python_paths.iter().map(|path| text(path)).collect(),
             site_dirs: site_dirs.iter().map(|path| text(path)).collect(),
             scratch_root: text(scratch.path()),
@@ -113,7 +121,19 @@ impl Key {
             unsandboxed: config.no_sandbox,
             allow_weak: config.allow_weak_sandbox,
             plugin_version: crate::VERSION.to_owned(),
+            write_paths: profile.write_paths.iter().map(|path| text(path)).collect(),
+            connect_ports: profile.ports.iter().map(|port| u32::from(*port)).collect(),
+            processes: profile.processes,
+            executables: profile.executables.iter().map(|path| text(path)).collect(),
+            namespaces: profile.processes,
+            environment: env::passed(&profile.environment),
         }
+    }
+
+    /// The profile of this tier; one that is gone by now grants nothing.
+    fn profile(&self, config: &Config) -> Profile {
+        let name = if self.profile.is_empty() { DEFAULT } else { self.profile.as_str() };
+        config.profiles.get(name).cloned().unwrap_or_default()
     }
 }
 

@@ -269,7 +269,9 @@ pub const CHILD: &[Entry] = table! {
     ] else EPERM;
     SYS_recvfrom: "socket.recv";
     SYS_recvmsg: "socket.recvmsg, the channel";
-    SYS_sendto: "socket.send; without an address" if [[null(4)]] else EPERM;
+    SYS_sendto: "socket.send; without an address, and never to open a connection" if [
+        [null(4), masked(3, MSG_FASTOPEN as u32, 0)],
+    ] else EPERM;
     SYS_shutdown: "socket.shutdown";
     SYS_getsockname: "socket.getsockname";
     SYS_getpeername: "socket.getpeername";

@@ -16,6 +16,9 @@ pub(crate) struct Scene {
     pub(crate) outside: PathBuf,
     pub(crate) sibling: usize,
     pub(crate) supervisor: usize,
+    /// Where a server of the test's listens, and where another does.
+    pub(crate) port: u16,
+    pub(crate) other_port: u16,
 }
 
 /// What an act should come to.
@@ -47,7 +50,7 @@ pub(crate) struct Case {
     pub(crate) sealed: Expect,
 }
 
-const fn case(
+pub(crate) const fn case(
     name: &'static str,
     act: fn(&Scene) -> io::Result<Expect>,
     bare: Expect,
@@ -56,19 +59,19 @@ const fn case(
     Case { name, act, bare, sealed }
 }
 
-fn done<T>(result: io::Result<T>) -> io::Result<Expect> {
+pub(crate) fn done<T>(result: io::Result<T>) -> io::Result<Expect> {
     result.map(|_| Done)
 }
 
-fn call(nr: i64, args: &[usize]) -> io::Result<Expect> {
+pub(crate) fn call(nr: i64, args: &[usize]) -> io::Result<Expect> {
     done(raw::syscall(nr, args))
 }
 
-fn path_arg(path: &Path) -> std::ffi::CString {
+pub(crate) fn path_arg(path: &Path) -> std::ffi::CString {
     std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default()
 }
 
-fn address(text: &std::ffi::CStr) -> usize {
+pub(crate) fn address(text: &std::ffi::CStr) -> usize {
     text.as_ptr() as usize
 }
 
@@ -288,7 +291,7 @@ fn thread() -> io::Result<Expect> {
     thread.join().map(|_| Done).map_err(|_| io::Error::other("the thread panicked"))
 }
 
-fn socket(family: i32, kind: i32) -> io::Result<Expect> {
+pub(crate) fn socket(family: i32, kind: i32) -> io::Result<Expect> {
     let wide = |value: i32| value.unsigned_abs() as usize;
     call(libc::SYS_socket, &[wide(family), wide(kind), 0])
 }

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cases;
+mod granted;
 mod layers;
 mod lifecycle;
 mod outside;
@@ -46,6 +47,10 @@ const TESTS: &[Test] = &[
     ("a_second_thread_forbids_the_seal", lifecycle::second_thread),
     ("old_kernels_are_refused_or_reported", lifecycle::old_kernels),
     ("a_seal_is_used_up", lifecycle::used_up),
+    ("what_is_granted_works_and_nothing_else_does", granted::grants_and_nothing_else),
+    ("acts_of_grants_bare", granted::acts_bare),
+    ("what_a_child_started_ends_with_it", granted::descendants_end),
+    ("a_grant_that_landlock_cannot_bound_is_refused", granted::unbounded),
 ];
 
 fn main() -> ExitCode {

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use sandbox::fds::{close_all_except, recv_with_fds, send_with_fds};
 use sandbox::harden::{die_with_parent, harden_process};
-use sandbox::process::{Fork, SingleThreaded, fork_as_sibling};
-use sandbox::{ChildPolicy, ChildSeal, Enforced, ZygotePolicy, default_read_paths};
+use sandbox::process::{Fork, SingleThreaded, fork_as_sibling, fork_into_namespace};
+use sandbox::{ChildPolicy, ChildSeal, Enforced, Grants, ZygotePolicy, default_read_paths};
 
 use crate::cases::{CASES, Expect, Scene};
 use crate::raw;
@@ -18,6 +18,9 @@ pub(crate) const WORLD: &str = "SANDBOX_TEST_WORLD";
 pub(crate) const SUPERVISOR: &str = "SANDBOX_TEST_SUPERVISOR";
 pub(crate) const SIBLING: &str = "SANDBOX_TEST_SIBLING";
 pub(crate) const CASE: &str = "SANDBOX_TEST_CASE";
+pub(crate) const GRANTS: &str = "SANDBOX_TEST_GRANTS";
+pub(crate) const PORT: &str = "SANDBOX_TEST_PORT";
+pub(crate) const OTHER_PORT: &str = "SANDBOX_TEST_OTHER_PORT";
 pub(crate) const TRAP_PREFIX: &[u8] = b"trap:";
 
 pub(crate) fn play(role: &str) -> ! {
@@ -52,6 +55,22 @@ fn scene(scratch: &str, sibling: &str) -> Scene {
         outside: world("outside/file"),
         sibling: sibling.parse().unwrap(),
         supervisor: supervisor_pid().unsigned_abs() as usize,
+        port: env(PORT).parse().unwrap_or_default(),
+        other_port: env(OTHER_PORT).parse().unwrap_or_default(),
+    }
+}
+
+/// What the zygote of this test is granted.
+fn grants() -> Grants {
+    let names = env(GRANTS);
+    let has = |name: &str| names.split(' ').any(|granted| granted == name);
+    let programs = vec![PathBuf::from("/bin/true").canonicalize().unwrap()];
+    let execute = [programs.clone(), sandbox::loaders_of(&programs)].concat();
+    Grants {
+        write: if has("write") { vec![world("outside")] } else { Vec::new() },
+        connect: if has("network") { vec![env(PORT).parse().unwrap()] } else { Vec::new() },
+        execute: has("processes").then_some(execute),
+        namespace: has("namespace"),
     }
 }
 
@@ -62,8 +81,8 @@ fn sleep() {
 }
 
 fn perform(name: &str, scene: &Scene, mut report: impl Write) {
-    let case = CASES.iter().find(|case| case.name == name).unwrap();
-    let text = match (case.act)(scene) {
+    let act = CASES.iter().chain(crate::granted::ACTS).find(|case| case.name == name).unwrap();
+    let text = match (act.act)(scene) {
         Ok(Expect::NoEffect) => "no effect".to_owned(),
         Ok(_) => "done".to_owned(),
         Err(error) => match error.raw_os_error() {
@@ -85,6 +104,7 @@ pub(crate) fn zygote_policy() -> ZygotePolicy {
     ZygotePolicy {
         read: default_read_paths(),
         write_root: Some(world("scratch")),
+        grants: grants(),
         ..ZygotePolicy::default()
     }
 }
@@ -99,14 +119,17 @@ fn zygote() {
     harden_process(Some(supervisor_pid())).unwrap();
     let enforced =
         sandbox::seal_zygote(&zygote_policy(), SingleThreaded::prove().unwrap()).unwrap();
-    let seal = ChildSeal::prepare(&child_policy(false), &enforced).unwrap();
-    let hiding = ChildSeal::prepare(&child_policy(true), &enforced).unwrap();
+    let seal = ChildSeal::prepare(&child_policy(false), &grants(), &enforced).unwrap();
+    let hiding = ChildSeal::prepare(&child_policy(true), &grants(), &enforced).unwrap();
     send_with_fds(&control, b"sealed", &[] as &[OwnedFd]).unwrap();
     loop {
         let mut buffer = [0; 512];
         let mut received = recv_with_fds(&control, &mut buffer).unwrap();
         let Some(report) = received.fds.pop() else { return };
-        match fork_as_sibling(SingleThreaded::prove().unwrap()).unwrap() {
+        let proof = SingleThreaded::prove().unwrap();
+        let namespace = grants().namespace;
+        let forked = if namespace { fork_into_namespace(proof) } else { fork_as_sibling(proof) };
+        match forked.unwrap() {
             Fork::Parent(pid) => {
                 send_with_fds(&control, pid.to_string().as_bytes(), &[] as &[OwnedFd]).unwrap();
             }
@@ -130,7 +153,12 @@ fn child(
     let words: Vec<&str> = request.split(' ').collect();
     let &[mode, case, scratch, sibling] = words.as_slice() else { panic!("{request}") };
     let scene = scene(scratch, sibling);
-    die_with_parent(supervisor_pid()).unwrap();
+    if grants().namespace {
+        sandbox::harden::give_up_capabilities().unwrap();
+        sandbox::harden::die_with_outer_parent().unwrap();
+    } else {
+        die_with_parent(supervisor_pid()).unwrap();
+    }
     sandbox::report::install_sigsys_reporter(report.as_raw_fd(), b"early:").unwrap();
     let enforced = match mode {
         "first-layer" => zygote.clone(),
@@ -159,6 +187,10 @@ fn child(
     match case {
         "sleep" => {
             report.write_all(format!("{enforced:?}").as_bytes()).unwrap();
+            sleep();
+        }
+        "daemon" => {
+            crate::granted::leave_a_daemon(&report);
             sleep();
         }
         "descriptors" => {

@@ -17,6 +17,8 @@ use crate::roles;
 /// A directory tree with `scratch/{own,sibling}`, `outside` and a copy of this binary.
 pub(crate) struct World {
     directory: PathBuf,
+    /// Two local servers, of which a grant may name the first.
+    servers: Option<[std::net::TcpListener; 2]>,
     // removed with the world, unless it is another process's
     _owned: Option<tempfile::TempDir>,
 }
@@ -24,7 +26,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let owned = tempfile::tempdir().unwrap();
-        let world = Self { directory: owned.path().to_owned(), _owned: Some(owned) };
+        let server = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let servers = Some([server(), server()]);
+        let world = Self { directory: owned.path().to_owned(), servers, _owned: Some(owned) };
         let copy = world.path("binary");
         fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
         for name in ["", "scratch", "scratch/own", "scratch/sibling", "outside"] {
@@ -39,7 +43,7 @@ impl World {
 
     /// The world that another process made.
     pub(crate) fn adopt(directory: PathBuf) -> Self {
-        Self { directory, _owned: None }
+        Self { directory, servers: None, _owned: None }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -55,6 +59,11 @@ impl World {
             .env(roles::WORLD, &self.directory)
             .env(roles::SUPERVISOR, std::process::id().to_string())
             .current_dir("/");
+        if let Some(servers) = &self.servers {
+            for (name, server) in [roles::PORT, roles::OTHER_PORT].iter().zip(servers) {
+                command.env(name, server.local_addr().unwrap().port().to_string());
+            }
+        }
         command
     }
 
@@ -90,8 +99,15 @@ pub(crate) struct Zygote {
 
 impl Zygote {
     pub(crate) fn start(world: &World) -> Self {
+        Self::start_with(world, "")
+    }
+
+    /// With these grants, of `network`, `write`, `processes`, `namespace`.
+    pub(crate) fn start_with(world: &World, grants: &str) -> Self {
         let (control, theirs) = packet_pair().unwrap();
-        let process = world.command("zygote").stdin(Stdio::from(theirs)).spawn().unwrap();
+        let mut command = world.command("zygote");
+        command.env(roles::GRANTS, grants);
+        let process = command.stdin(Stdio::from(theirs)).spawn().unwrap();
         let zygote = Self { control, process: Guard(process) };
         assert_eq!(zygote.answer(), "sealed");
         zygote
