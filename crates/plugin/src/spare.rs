@@ -12,7 +12,7 @@ use proto::frame::Sealed;
 use proto::{Claimed, Limits};
 use sandbox::rlimit::ChildRlimits;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long a finished child lingers before it is killed: its teardown would
@@ -180,8 +180,12 @@ impl Baseline {
     }
 }
 
-/// Cores this process may use.
+/// Cores this process may use, as found at the first call: finding out reads files of the
+/// cgroup, which costs more than an empty call.
 #[must_use]
 pub fn cores() -> u32 {
-    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+    static CORES: OnceLock<u32> = OnceLock::new();
+    *CORES.get_or_init(|| {
+        std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+    })
 }

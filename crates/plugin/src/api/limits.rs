@@ -101,7 +101,7 @@ pub fn size(text: &str) -> Option<u64> {
 
 /// Cores the process may use.
 fn cores() -> u32 {
-    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+    crate::spare::cores()
 }
 
 fn whole<N: Into<u64> + Copy>(name: &str, value: N, most: N) -> Result<N, Rejected> {

@@ -186,5 +186,5 @@ pub fn bytes(count: u64) -> String {
 }
 
 fn cores() -> u32 {
-    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+    crate::spare::cores()
 }
