@@ -7,6 +7,7 @@
 //! **Invariant:** everything used here was looked up before user code ran, so
 //! that a program that patches builtins or `sys.modules` harms only itself.
 
+use crate::tail::{self, Tail};
 use crate::{errors, ffi, qntx};
 use proto::frame::{Job, job};
 use pyo3::exceptions::{PySystemExit, PyValueError};
@@ -134,10 +135,21 @@ pub enum End {
     Raised(PyErr),
 }
 
-/// A compiled source, and its syntax tree as long as it may still be asked for.
+/// A compiled source.
 struct Compiled {
-    code: Py<PyAny>,
-    tree: Option<Py<PyAny>>,
+    /// Its statements; `None` when there is but an expression.
+    body: Option<Py<PyAny>>,
+    /// The value of the last one, where it is an expression.
+    value: Value,
+}
+
+enum Value {
+    /// What this code object evaluates to.
+    Of(Py<PyAny>),
+    /// What the body leaves as [`VALUE`], if it does.
+    Left,
+    /// None: the last statement is no expression.
+    None,
 }
 
 /// Runs `job` in `globals`.
@@ -188,18 +200,24 @@ fn attempt(
         return Ok(declared);
     }
     let compiled = compile_module(py, tools, &source, filename(job))?;
-    ffi::eval_code(py, &compiled.code, globals)?;
-    let mut value = match globals.get_item(VALUE)? {
-        Some(value) => {
-            globals.del_item(VALUE)?;
-            value.unbind()
-        }
-        None => none.clone_ref(py),
+    if let Some(body) = &compiled.body {
+        ffi::eval_code(py, body, globals)?;
+    }
+    let mut value = match &compiled.value {
+        Value::Of(code) => ffi::eval_code(py, code, globals)?,
+        Value::Left => match globals.get_item(VALUE)? {
+            Some(value) => {
+                globals.del_item(VALUE)?;
+                value.unbind()
+            }
+            None => none.clone_ref(py),
+        },
+        Value::None => none.clone_ref(py),
     };
     if job.kind() == job::Kind::Declare {
         return Ok(none);
     }
-    if let Some(returned) = call_entry(py, tools, qntx, job, globals, &compiled)?
+    if let Some(returned) = call_entry(py, tools, qntx, job, globals, &source)?
         && !returned.is_none(py)
     {
         value = returned;
@@ -258,14 +276,29 @@ fn read_declared(
     Ok(Some(declared.unbind()))
 }
 
+fn tree<'py>(
+    py: Python<'py>,
+    tools: &Tools,
+    source: &Bound<'py, PyAny>,
+    filename: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let compile = tools.compile.bind(py);
+    compile.call1((source, filename, intern!(py, "exec"), ONLY_AST, true, -1))
+}
+
 fn compile_module(
     py: Python<'_>,
     tools: &Tools,
     source: &Bound<'_, PyAny>,
     filename: &str,
 ) -> PyResult<Compiled> {
-    let compile = tools.compile.bind(py);
-    let tree = compile.call1((source, filename, intern!(py, "exec"), ONLY_AST, true, -1))?;
+    if let Ok(text) = source.cast::<PyString>()
+        && let Ok(text) = text.to_str()
+        && let Some(compiled) = compile_by_tail(py, tools, text, filename)
+    {
+        return Ok(compiled);
+    }
+    let tree = tree(py, tools, source, filename)?;
     let body = tree.getattr(intern!(py, "body"))?;
     if let Ok(body) = body.cast::<PyList>()
         && let Some(last) = body.len().checked_sub(1)
@@ -275,8 +308,35 @@ fn compile_module(
             body.set_item(last, keep_value(py, tools, &statement)?)?;
         }
     }
-    let code = compile.call1((&tree, filename, intern!(py, "exec"), 0, true, -1))?;
-    Ok(Compiled { code: code.unbind(), tree: Some(tree.unbind()) })
+    let code = tools.compile.bind(py).call1((&tree, filename, intern!(py, "exec"), 0, true, -1))?;
+    Ok(Compiled { body: Some(code.unbind()), value: Value::Left })
+}
+
+/// Compiles without a syntax tree, where the end of the text says whether there is a value.
+/// `None` also for what does not compile: the whole of it has the error to show.
+fn compile_by_tail(py: Python<'_>, tools: &Tools, text: &str, filename: &str) -> Option<Compiled> {
+    let compile = |text: &str, mode: &Bound<'_, PyString>| {
+        let code = tools.compile.bind(py).call1((text, filename, mode, 0, true, -1));
+        code.map(Bound::unbind).ok()
+    };
+    let exec = intern!(py, "exec");
+    match tail::of(text) {
+        Tail::Unsure => None,
+        Tail::Statement => Some(Compiled { body: Some(compile(text, exec)?), value: Value::None }),
+        Tail::Expression { start, lines } => {
+            let (body, expression) = text.split_at_checked(start)?;
+            let blank = |line: &str| line.is_empty() || line.starts_with('#');
+            let body = if body.split(['\n', '\r']).map(str::trim_start).all(blank) {
+                None
+            } else {
+                Some(compile(body, exec)?)
+            };
+            // Behind as many lines as in the program, so that a traceback names the right ones.
+            let expression = format!("{}{expression}", "\n".repeat(lines));
+            let value = compile(&expression, intern!(py, "eval"))?;
+            Some(Compiled { body, value: Value::Of(value) })
+        }
+    }
 }
 
 /// `value` becomes `<VALUE> = value`, at the same place in the source.
@@ -331,7 +391,7 @@ fn call_entry(
     qntx: &qntx::Module,
     job: &Job,
     globals: &Bound<'_, PyDict>,
-    compiled: &Compiled,
+    source: &Bound<'_, PyAny>,
 ) -> PyResult<Option<Py<PyAny>>> {
     if !job.function.is_empty() {
         let Some(function) = globals.get_item(&job.function)? else {
@@ -353,9 +413,8 @@ fn call_entry(
     {
         return Ok(None);
     }
-    if let Some(tree) = &compiled.tree
-        && tools.calls_main.bind(py).call1((tree,))?.extract::<bool>()?
-    {
+    let tree = tree(py, tools, source, filename(job))?;
+    if tools.calls_main.bind(py).call1((tree,))?.extract::<bool>()? {
         return Ok(None);
     }
     main.call0().map(|value| Some(value.unbind()))

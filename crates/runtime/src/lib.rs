@@ -17,6 +17,7 @@ pub mod interpreter;
 pub mod link;
 pub mod natives;
 pub mod qntx;
+pub mod tail;
 pub mod variables;
 pub mod zygote;
 

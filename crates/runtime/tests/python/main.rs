@@ -11,6 +11,7 @@ mod host;
 mod module;
 mod numpy;
 mod property;
+mod tail;
 mod variables;
 
 use std::ffi::CString;
