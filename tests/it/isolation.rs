@@ -74,3 +74,32 @@ fn a_child_sees_neither_its_siblings_nor_the_plugin_s_secrets() {
     // stdin, stdout, stderr, the channel, and the listing itself.
     assert!(answer.result()["fds"].as_array().unwrap().len() <= 5, "{:#}", answer.body);
 }
+
+#[test]
+fn a_program_sees_every_core_and_may_bind_itself_alone() {
+    let plugin = Plugin::start();
+    let code = "import os\nbefore = sorted(os.sched_getaffinity(0))\n\
+                os.sched_setaffinity(0, before[:1])\n\
+                try:\n  os.sched_setaffinity(os.getppid(), before[:1])\n  other = 'bound'\n\
+                except PermissionError as error:\n  other = error.errno\n\
+                [before, sorted(os.sched_getaffinity(0)), other]";
+    let own: Vec<usize> = allowed_cores();
+    // Short programs, one at a time: they reach their child on the supervisor's core.
+    for _ in 0..8 {
+        let answer = plugin.execute(code).expect(200, "value");
+        assert_eq!(answer.result(), &json!([own, &own[..1], 1]));
+    }
+}
+
+/// The cores this process may use, as the kernel lists them.
+fn allowed_cores() -> Vec<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+    list.trim()
+        .split(',')
+        .flat_map(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            first.parse::<usize>().unwrap()..=last.parse().unwrap()
+        })
+        .collect()
+}

@@ -8,6 +8,7 @@
 use crate::answer::{Answer, Grant, Note, Usage};
 use crate::capture::{Capture, IDLE};
 use crate::error::Fault;
+use crate::haste::Haste;
 use crate::host::{CallContext, Host, HostError, HostErrorKind};
 use crate::request::{Request, Source};
 use crate::spare::Spare;
@@ -38,6 +39,9 @@ pub struct Conditions {
     pub queued: Duration,
     pub weakened: Vec<String>,
     pub grant: Grant,
+    /// How many executions are under way, this one included.
+    pub running: usize,
+    pub haste: Arc<Haste>,
 }
 
 /// Where the child's process goes once the run is over.
@@ -123,10 +127,12 @@ pub async fn run(
 impl Run {
     async fn until_it_stops(&mut self) -> Stop {
         let deadline = self.deadline;
+        let patience = self.conditions.haste.patience(self.conditions.running);
+        let here = !patience.is_zero() && sandbox::affinity::bring_here(self.spare.process.pid());
         let job = ToChild {
             generation: self.spare.generation,
             execution: self.conditions.id,
-            kind: Some(to_child::Kind::Job(self.job())),
+            kind: Some(to_child::Kind::Job(Job { bound: here, ..self.job() })),
         };
         match tokio::time::timeout_at(deadline, self.spare.stream.send(&job)).await {
             Ok(Ok(())) => {}
@@ -135,6 +141,9 @@ impl Run {
             Err(_) => return Stop::TimedOut,
         }
         drop(job);
+        if here && let Some(stop) = self.at_once(patience).await {
+            return stop;
+        }
         let mut tick = Box::pin(tokio::time::sleep(IDLE));
         loop {
             tokio::select! {
@@ -166,6 +175,21 @@ impl Run {
                     tick.set(tokio::time::sleep(TICK));
                 }
             }
+        }
+    }
+
+    /// Gives this thread's core to the program, for `patience` at most: a short one is done
+    /// before another core would have woken up.
+    async fn at_once(&mut self, patience: Duration) -> Option<Stop> {
+        let bound = sandbox::affinity::Bound::here();
+        let received = self.spare.stream.receive_soon(patience);
+        drop(bound);
+        self.conditions.haste.learn(matches!(received, Ok(Some(_))));
+        match received {
+            Ok(Some(frame)) => self.frame(Claimed::new(frame)).await,
+            Ok(None) => None,
+            Err(StreamError::Closed) => Some(Stop::Ended),
+            Err(error) => Some(Stop::Protocol(error.to_string())),
         }
     }
 
@@ -321,6 +345,7 @@ impl Run {
             session: request.session.is_some(),
             handler: request.handler.clone().unwrap_or_default(),
             glyph_id: request.glyph_id.clone(),
+            bound: false,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod error;
 pub mod execution;
 pub mod grpc;
 pub mod handlers;
+pub mod haste;
 pub mod host;
 pub mod http;
 pub mod killing;

@@ -104,8 +104,7 @@ impl Spare {
         let mut process = Process::adopt(pid, scratch, census)
             .map_err(|error| format!("process {pid} is not a child of ours: {error}"))?;
         process.enclose(defaults).await.map_err(|error| format!("it gets no cgroup: {error}"))?;
-        let mut stream = ChildStream::new(ours.channel, MAX_FROM_CHILD)
-            .map_err(|error| format!("its channel can't be watched: {error}"))?;
+        let mut stream = ChildStream::new(ours.channel, MAX_FROM_CHILD);
         let frame = match stream.receive().await {
             Ok(frame) => frame,
             Err(error) => {
@@ -123,6 +122,7 @@ impl Spare {
         let sealed = warm.sealed.unwrap_or_default();
         let baseline = Baseline::take(pid, defaults, sealed.namespaces)
             .map_err(|error| format!("its limits can't be set: {error}"))?;
+        stream.rest();
         Ok(Self {
             process,
             stream,

@@ -8,6 +8,7 @@ use crate::answer::{Answer, Grant};
 use crate::config::Config;
 use crate::error::{Fault, Rejected, RunError};
 use crate::execution::{self, After, Conditions};
+use crate::haste::Haste;
 use crate::host::{CallContext, Host};
 use crate::killing;
 use crate::nursery::Nursery;
@@ -54,6 +55,7 @@ struct Inner {
     sessions: Sessions,
     census: Arc<Census>,
     executions: AtomicU64,
+    haste: Arc<Haste>,
     draining: AtomicBool,
     /// Cancels what still runs when the grace of a drain is over.
     cut: Notify,
@@ -112,6 +114,7 @@ impl Supervisor {
                 sessions: Sessions::default(),
                 census,
                 executions: AtomicU64::new(0),
+                haste: Arc::default(),
                 draining: AtomicBool::new(false),
                 cut: Notify::new(),
                 cut_off: AtomicBool::new(false),
@@ -156,6 +159,8 @@ impl Supervisor {
             queued: arrived.elapsed(),
             weakened: spare.sealed.weakened.clone(),
             grant,
+            running: inner.admission.running(),
+            haste: Arc::clone(&inner.haste),
         };
         let answer = tokio::select! {
             ended = execution::run(spare, request, conditions) => match (ended, held) {

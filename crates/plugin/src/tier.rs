@@ -145,6 +145,9 @@ impl Tier {
         for weakness in zygote.ready.sealed.iter().flat_map(|sealed| &sealed.weakened) {
             tracing::warn!(tier = self.name, %weakness, "the sandbox is weakened");
         }
+        for reason in &zygote.ready.slow {
+            tracing::info!(tier = self.name, %reason, "children start more slowly here");
+        }
         for fault in &zygote.ready.set_aside {
             tracing::warn!(module = %fault.module, reason = %fault.reason, "not preloaded");
         }
@@ -366,7 +369,8 @@ impl Tier {
 
     fn pop(&self) -> Option<Spare> {
         let mut spares = self.spares();
-        let spare = spares.pop_front();
+        // The youngest: what it and the zygote touched is in the processor's caches still.
+        let spare = spares.pop_back();
         let low = spares.len() <= 1;
         drop(spares);
         if low {

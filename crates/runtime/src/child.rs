@@ -16,6 +16,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use sandbox::process::SingleThreaded;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -28,10 +29,11 @@ pub struct Inheritance {
     /// `None`: `--dangerously-no-sandbox`.
     pub seal: Option<sandbox::ChildSeal>,
     pub generation: u32,
-    pub supervisor: i32,
     /// The child is the first process of a PID namespace of its own.
     pub namespaced: bool,
     pub weakened: Vec<String>,
+    /// Memory that a child writes to sooner or later.
+    pub copied: Vec<Range<usize>>,
 }
 
 /// The descriptors and the directory of one child.
@@ -41,12 +43,14 @@ pub struct Belongings {
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
     pub scratch: PathBuf,
+    /// Who it must not outlive.
+    pub parent: i32,
 }
 
 /// Why a child could not become a spare: written to its stderr, which the
 /// supervisor reads, before it exits.
 #[derive(Debug, thiserror::Error)]
-enum ChildError {
+pub enum ChildError {
     #[error(transparent)]
     Seal(#[from] sandbox::SealError),
     #[error(transparent)]
@@ -89,7 +93,8 @@ fn prepare<'py>(
     belongings: Belongings,
     proof: SingleThreaded,
 ) -> Result<Bound<'py, PyDict>, ChildError> {
-    let Belongings { channel, stdout, stderr, scratch } = belongings;
+    inheritance.copied.iter().for_each(ffi::populate);
+    let Belongings { channel, stdout, stderr, scratch, parent } = belongings;
     rustix::stdio::dup2_stderr(&stderr).map_err(std::io::Error::from)?;
     ffi::after_fork_child(py);
     if inheritance.namespaced {
@@ -98,11 +103,11 @@ fn prepare<'py>(
         sandbox::harden::die_with_outer_parent()?;
         link::still_held(&channel)?;
     } else if inheritance.seal.is_some() {
-        sandbox::harden::die_with_parent(inheritance.supervisor)?;
+        sandbox::harden::die_with_parent(parent)?;
     }
     rustix::thread::set_name(c"qntx:child").map_err(std::io::Error::from)?;
     // Output of the warm-up still goes to /dev/null.
-    warm_up(py, inheritance)?;
+    rehearse(py, inheritance, WARM_UP)?;
     rustix::stdio::dup2_stdout(&stdout).map_err(std::io::Error::from)?;
     drop((stdout, stderr));
     std::env::set_current_dir(&scratch)?;
@@ -129,25 +134,39 @@ fn prepare<'py>(
     Ok(globals)
 }
 
-/// Runs small programs by the very way of a request, so that the request finds
-/// its pages in place. Their output goes to /dev/null.
-fn warm_up(py: Python<'_>, inheritance: &Inheritance) -> Result<(), ChildError> {
-    let programs = [
-        (job::Kind::Code, "x = [1, 2.5, 'three']\nprint('warm', x)\n{'x': x}"),
-        (job::Kind::Expression, "1 + 2 * 3"),
-        (job::Kind::Code, "def f(x):\n    return x\nprint(f('warm'))"),
-    ];
+/// What a zygote runs before it forks, by the very way of a request: with it the
+/// interpreter adapts its code (PEP 659) and fills its caches before they are shared.
+pub const REHEARSAL: &[(job::Kind, &str)] = &[
+    (job::Kind::Code, "x = [1, 2.5, 'three']\nprint('warm', x)\n{'x': x}"),
+    (job::Kind::Expression, "1 + 2 * 3"),
+    (job::Kind::Code, "def f(x):\n    return x\ny = f('warm'); y"),
+];
+
+/// What a child runs before its request comes, so that the request finds its pages in place.
+pub const WARM_UP: &[(job::Kind, &str)] = &[(job::Kind::Code, "print('warm')")];
+
+/// The job of a program of [`REHEARSAL`] or [`WARM_UP`].
+#[must_use]
+pub fn small_job(kind: job::Kind, source: &str) -> Job {
+    Job {
+        kind: kind.into(),
+        source: source.into(),
+        max_result_bytes: 4096,
+        max_result_depth: 10,
+        session: true,
+        ..Job::default()
+    }
+}
+
+/// Runs `programs`. Their output has to go to /dev/null.
+pub fn rehearse(
+    py: Python<'_>,
+    inheritance: &Inheritance,
+    programs: &[(job::Kind, &str)],
+) -> Result<(), ChildError> {
     for (kind, source) in programs {
-        let job = Job {
-            kind: kind.into(),
-            source: source.into(),
-            max_result_bytes: 4096,
-            max_result_depth: 10,
-            session: true,
-            ..Job::default()
-        };
         let globals = fresh_globals(py, inheritance)?;
-        let done = one_job(py, inheritance, &job, &globals)?;
+        let done = one_job(py, inheritance, &small_job(*kind, source), &globals)?;
         let frame = FromChild { kind: Some(from_child::Kind::Done(done)), ..FromChild::default() };
         let bytes = proto::codec::encode(&frame, MAX_FROM_CHILD).unwrap_or_default();
         std::hint::black_box(bytes);
@@ -235,6 +254,9 @@ fn begin(execution: u64, job: &Job, sealed: bool) -> std::io::Result<()> {
         && sealed
     {
         sandbox::report::retarget_sigsys_report(fd, &prefix)?;
+    }
+    if job.bound {
+        sandbox::affinity::free_self()?;
     }
     if !job.stdin.is_empty() {
         let file =

@@ -4,8 +4,9 @@
 //! exports is safe to call as documented.
 #![expect(unsafe_code, reason = "CPython's initialisation and fork API is C")]
 
+use crate::text::HUGE;
 use pyo3::ffi;
-use pyo3::{Py, PyAny, Python};
+use pyo3::prelude::*;
 use std::ffi::{CStr, CString};
 use std::path::PathBuf;
 
@@ -188,4 +189,245 @@ pub fn max_rss_kib() -> u64 {
     // SAFETY: zeroed, which is a valid rusage, whether or not the call succeeded.
     let usage = unsafe { usage.assume_init() };
     u64::try_from(usage.ru_maxrss).unwrap_or(0)
+}
+
+/// What marks an object as immortal (PEP 683), by the version of the library; `None` where
+/// there is no such mark, or not one that is known here.
+enum Mark {
+    /// 3.12, 3.13: the whole word of the count.
+    Word(u64),
+    /// 3.14: its lower half; the upper one holds flags.
+    Half(u32),
+}
+
+fn mark(py: Python<'_>) -> Option<Mark> {
+    let free_threaded =
+        py.import("sys").ok()?.getattr("abiflags").ok()?.extract::<String>().ok()?.contains('t');
+    if free_threaded || cfg!(not(all(target_pointer_width = "64", target_endian = "little"))) {
+        return None;
+    }
+    match library_version() {
+        (3, 12 | 13) => Some(Mark::Word(0xFFFF_FFFF)),
+        (3, 14) => Some(Mark::Half(3 << 30)),
+        _ => None,
+    }
+}
+
+/// Makes every object there is immortal: a child that uses one writes no reference count then,
+/// and so copies no page for it. How many; 0 where the library knows no immortality.
+///
+/// Nothing alive now is ever freed afterwards. For a zygote that is about to fork.
+pub fn immortalise(py: Python<'_>) -> pyo3::PyResult<usize> {
+    let Some(mark) = mark(py) else { return Ok(0) };
+    let roots = py.import("gc")?.call_method0("get_objects")?;
+    let mut found = Found::default();
+    for root in roots.try_iter()? {
+        found.see(root?.as_ptr());
+    }
+    while let Some(object) = found.pending.pop() {
+        found.look_into(object);
+    }
+    for object in &found.seen {
+        let object = *object as *mut ffi::PyObject;
+        match mark {
+            // SAFETY: a live object, whose reference count is its first eight bytes in these
+            // versions; the caller is attached, so nobody else writes it.
+            Mark::Word(word) => unsafe { object.cast::<u64>().write(word) },
+            // SAFETY: as above, the count being the first four bytes.
+            Mark::Half(half) => unsafe { object.cast::<u32>().write(half) },
+        }
+    }
+    Ok(found.seen.len())
+}
+
+/// Objects met on a walk.
+#[derive(Default)]
+struct Found {
+    seen: std::collections::HashSet<usize>,
+    pending: Vec<*mut ffi::PyObject>,
+}
+
+impl Found {
+    fn see(&mut self, object: *mut ffi::PyObject) {
+        if !object.is_null() && self.seen.insert(object as usize) {
+            self.pending.push(object);
+        }
+    }
+
+    /// Sees what `object`, a live one, refers to.
+    fn look_into(&mut self, object: *mut ffi::PyObject) {
+        // SAFETY: the object is live.
+        let class = unsafe { ffi::Py_TYPE(object) };
+        self.see(class.cast());
+        // SAFETY: the object is live. Static types say no here, and must not be traversed.
+        if unsafe { ffi::PyObject_IS_GC(object) } != 0 {
+            // SAFETY: a live object's type is live.
+            if let Some(traverse) = unsafe { (*class).tp_traverse } {
+                // SAFETY: `visit` has the signature of a visitor, and its argument is `self`.
+                unsafe { traverse(object, visit, std::ptr::from_mut(self).cast()) };
+            }
+        }
+        // SAFETY: the object is live.
+        if unsafe { ffi::PyCode_Check(object) } != 0 {
+            for name in [
+                c"co_consts",
+                c"co_names",
+                c"co_varnames",
+                c"co_filename",
+                c"co_name",
+                c"co_qualname",
+                c"co_linetable",
+                c"co_exceptiontable",
+            ] {
+                self.see_attribute(object, name);
+            }
+        }
+        // SAFETY: the object is live.
+        if unsafe { ffi::PyType_Check(object) } != 0 {
+            for name in [c"__mro__", c"__bases__"] {
+                self.see_attribute(object, name);
+            }
+        }
+    }
+
+    fn see_attribute(&mut self, object: *mut ffi::PyObject, name: &CStr) {
+        // SAFETY: the object is live and the name NUL-terminated.
+        let value = unsafe { ffi::PyObject_GetAttrString(object, name.as_ptr()) };
+        if value.is_null() {
+            // SAFETY: the caller is attached. Not every version has every attribute.
+            unsafe { ffi::PyErr_Clear() };
+        }
+        // The reference is kept: it will be immortal.
+        self.see(value);
+    }
+}
+
+extern "C" fn visit(object: *mut ffi::PyObject, found: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the argument that `look_into` passed, which is not used elsewhere meanwhile.
+    let found = unsafe { &mut *found.cast::<Found>() };
+    found.see(object);
+    0
+}
+
+/// Copies the pages of `range` that are still shared with the parent of a fork, in one call
+/// instead of a fault for each (`MADV_POPULATE_WRITE` of madvise(2)). A range that is not there
+/// any more is passed over: it was a hint.
+pub fn populate(range: &std::ops::Range<usize>) {
+    let start = std::ptr::with_exposed_provenance_mut(range.start);
+    // SAFETY: MADV_POPULATE_WRITE changes no content, and takes any range.
+    unsafe { libc::madvise(start, range.len(), libc::MADV_POPULATE_WRITE) };
+}
+
+/// Uses up the free blocks between those in use, of CPython's allocator and of libc's, for ever:
+/// what a child allocates then lies together, instead of copying a page for each block.
+///
+/// For a zygote that is about to fork. Takes no page that is not in use already.
+pub fn fill_holes(_py: Python<'_>) {
+    /// Pools of CPython's allocator from 3.10 on, and the header at their beginning
+    /// (Objects/obmalloc.c); blocks of up to 512 bytes, in steps of 16.
+    const POOL: usize = 16 << 10;
+    const HEADER: usize = 48;
+    /// Most blocks of one size; there are never that many holes.
+    const MOST: usize = 20_000;
+    for size in (16..=512).step_by(16) {
+        for _ in 0..MOST {
+            // SAFETY: the caller is attached.
+            let block = unsafe { ffi::PyObject_Malloc(size) };
+            if block.is_null() {
+                break;
+            }
+            if block as usize % POOL == HEADER {
+                // The first block of a fresh pool: the others are full.
+                // SAFETY: allocated above, and not used since.
+                unsafe { ffi::PyObject_Free(block) };
+                break;
+            }
+        }
+    }
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fill_libc_holes(MOST);
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn fill_libc_holes(most: usize) {
+    // SAFETY: no precondition; the process has one thread.
+    unsafe { libc::malloc_trim(0) };
+    // SAFETY: asks for the end of the heap and moves nothing.
+    let end = unsafe { libc::sbrk(0) } as usize;
+    // SAFETY: no precondition.
+    let info = unsafe { libc::mallinfo2() };
+    // Above this the heap has not been used yet.
+    let top = end.saturating_sub(info.keepcost);
+    let large = (7..=16).rev().map(|power| 1usize << power);
+    for size in large.filter(|size| *size > 1024).chain((24..=1032).rev().step_by(16)) {
+        for _ in 0..most {
+            // SAFETY: no precondition.
+            let block = unsafe { libc::malloc(size) };
+            if block.is_null() || block as usize >= top {
+                // SAFETY: allocated above, or null.
+                unsafe { libc::free(block) };
+                break;
+            }
+        }
+    }
+}
+
+/// Puts a copy of the pages of `range`, which are mapped, readable and never written to, in huge
+/// pages in their place: readable and executable, as the code among them has to be.
+///
+/// Whole huge pages of a library other than this one and libc, before any thread exists.
+pub fn make_huge(range: &std::ops::Range<usize>) -> std::io::Result<()> {
+    let length = range.len();
+    let source = std::ptr::with_exposed_provenance_mut::<libc::c_void>(range.start);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let writable = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a fresh mapping, wherever there is room, with one huge page more for its alignment.
+    let room = unsafe { libc::mmap(std::ptr::null_mut(), length + HUGE, writable, flags, -1, 0) };
+    if room == libc::MAP_FAILED {
+        return Err(std::io::Error::last_os_error());
+    }
+    let before = room.addr().next_multiple_of(HUGE) - room.addr();
+    // SAFETY: within the mapping, which is larger by a huge page.
+    let copy = unsafe { room.byte_add(before) };
+    let filled = fill_huge(copy, source, length);
+    // SAFETY: the part of the mapping before the copy, which nothing refers to.
+    unsafe { libc::munmap(room, before) };
+    // SAFETY: within the mapping.
+    let behind = unsafe { copy.byte_add(length) };
+    // SAFETY: the part of it behind the copy.
+    unsafe { libc::munmap(behind, HUGE - before) };
+    let moved = filled.and_then(|()| {
+        let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: the copy replaces pages of the same content, in one step of the kernel's, so
+        // that whoever reads or runs them sees no difference.
+        let moved = unsafe { libc::mremap(copy, length, length, how, source) };
+        if moved == libc::MAP_FAILED { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+    });
+    if moved.is_err() {
+        // SAFETY: the copy, which stayed where it was and nothing refers to.
+        unsafe { libc::munmap(copy, length) };
+    }
+    moved
+}
+
+/// Copies `length` bytes of `source` into the fresh mapping at `copy`, in huge pages, and ends its
+/// being writable.
+fn fill_huge(
+    copy: *mut libc::c_void,
+    source: *const libc::c_void,
+    length: usize,
+) -> std::io::Result<()> {
+    let done = |result: libc::c_int| {
+        if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    };
+    // A hint; where it is not taken, the pages are put together below.
+    // SAFETY: changes no content.
+    unsafe { libc::madvise(copy, length, libc::MADV_HUGEPAGE) };
+    // SAFETY: both are `length` bytes, one readable, the other fresh and writable, and they do not
+    // overlap.
+    unsafe { std::ptr::copy_nonoverlapping(source.cast::<u8>(), copy.cast::<u8>(), length) };
+    // SAFETY: changes no content (madvise(2), Linux 6.1).
+    done(unsafe { libc::madvise(copy, length, libc::MADV_COLLAPSE) })?;
+    // SAFETY: whole pages of the copy, which nobody uses yet.
+    done(unsafe { libc::mprotect(copy, length, libc::PROT_READ | libc::PROT_EXEC) })
 }

@@ -4,6 +4,7 @@
 //! before the seal; `start` imports nothing else.
 
 use crate::ffi::{self, InitError, Start};
+use crate::text;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,17 @@ fn executable_in(home: &Path) -> Option<PathBuf> {
         .iter()
         .map(|name| home.join("bin").join(name))
         .find(|path| path.is_file())
+}
+
+/// Puts libpython's code into huge pages; why not, where that can't be done.
+///
+/// Before [`start`]: afterwards there may be pointers that the copy has not.
+pub fn huge_text() -> Result<(), String> {
+    let path = ffi::libpython_path().ok_or("libpython is part of the program")?;
+    let path = std::fs::canonicalize(path).map_err(|error| error.to_string())?;
+    let maps = std::fs::read_to_string("/proc/self/maps").map_err(|error| error.to_string())?;
+    let range = text::read_only(&maps, &path).ok_or("libpython has no whole huge page of code")?;
+    ffi::make_huge(&range).map_err(|error| error.to_string())
 }
 
 /// Starts CPython without `site` and says what came up.
@@ -173,11 +185,14 @@ pub fn preload(py: Python<'_>, modules: &[String]) -> PyResult<Preloaded> {
     Ok(preloaded)
 }
 
-/// Moves everything alive out of the collector's sight, so that a child's
-/// first collection does not touch (and copy) the zygote's pages.
+/// Makes everything alive immortal and moves it out of the collector's sight, so that
+/// neither a child's use of it nor its first collection touches (and copies) the
+/// zygote's pages.
 pub fn freeze(py: Python<'_>) -> PyResult<()> {
     let gc = py.import("gc")?;
     gc.call_method0("collect")?;
+    ffi::immortalise(py)?;
     gc.call_method0("freeze")?;
+    ffi::fill_holes(py);
     Ok(())
 }

@@ -16,8 +16,11 @@ pub mod hints;
 pub mod interpreter;
 pub mod link;
 pub mod natives;
+pub mod pages;
 pub mod qntx;
 pub mod tail;
+pub mod text;
+pub mod trial;
 pub mod variables;
 pub mod zygote;
 

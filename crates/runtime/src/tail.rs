@@ -39,8 +39,10 @@ struct Line {
     indented: bool,
     /// `=` outside brackets, as in an assignment.
     assigns: bool,
-    /// `:`, `;` or a backslash outside brackets.
+    /// `:` or a backslash outside brackets.
     doubtful: bool,
+    /// `;` outside brackets: more than one statement.
+    several: bool,
 }
 
 struct Scanner<'a> {
@@ -71,7 +73,9 @@ pub fn of(source: &str) -> Tail {
     let word: &str =
         text.find(|c: char| !c.is_alphanumeric() && c != '_').map_or(text, |end| &text[..end]);
     let lambda = text.contains("lambda");
-    if text.starts_with('@') || KEYWORDS.contains(&word) && !SOFT.contains(&word) {
+    if line.several {
+        Tail::Unsure
+    } else if text.starts_with('@') || KEYWORDS.contains(&word) && !SOFT.contains(&word) {
         Tail::Statement
     } else if line.doubtful || SOFT.contains(&word) || lambda {
         Tail::Unsure
@@ -144,7 +148,8 @@ impl Scanner<'_> {
                     self.newline();
                     continue;
                 }
-                b':' | b';' if depth == 0 => line.doubtful = true,
+                b':' if depth == 0 => line.doubtful = true,
+                b';' if depth == 0 => line.several = true,
                 b'=' if depth == 0 => {
                     if self.bytes.get(self.at + 1) == Some(&b'=') {
                         self.at += 1;
@@ -272,6 +277,8 @@ mod tests {
     fn what_is_in_doubt_is_said_to_be() {
         for source in [
             "x = 1; x",
+            "import os; os",
+            "if x: y; z",
             "x: int",
             "lambda: 1",
             "match x",

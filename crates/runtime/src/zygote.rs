@@ -6,10 +6,11 @@
 //! **Invariant:** one thread, no user code, no network, no secret. It ends with
 //! its control socket.
 
-use crate::child::{Belongings, Inheritance, child_main};
+use crate::child::{self, Belongings, Inheritance, REHEARSAL, child_main};
 use crate::execute::Tools;
 use crate::interpreter::{self, Interpreter};
-use crate::{ffi, natives};
+use crate::pages::PageMap;
+use crate::{ffi, natives, trial};
 use prost::Message as _;
 use proto::codec::MAX_ZYGOTE;
 use proto::frame::{
@@ -22,6 +23,8 @@ use sandbox::{ChildPolicy, ChildSeal, Enforced, Grants, LandlockLevel, ZygotePol
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
+/// How often a zygote runs [`REHEARSAL`].
+const REHEARSALS: usize = 8;
 /// Exit code of a zygote that was started by hand.
 const BY_HAND: i32 = 122;
 
@@ -102,12 +105,17 @@ impl Zygote {
             return Ok(());
         };
         self.generation = start.generation;
-        sandbox::fds::close_all_except(&[0, 1, 2, self.control.as_raw_fd()]).map_err(at("fds"))?;
+        sandbox::affinity::remember();
+        let map = PageMap::open();
+        let mut kept = vec![0, 1, 2, self.control.as_raw_fd()];
+        kept.extend(map.as_ref().map(PageMap::raw_fd));
+        sandbox::fds::close_all_except(&kept).map_err(at("fds"))?;
         if !start.unsandboxed {
             sandbox::harden::harden_process(Some(supervisor)).map_err(at("harden"))?;
         }
+        let huge = interpreter::huge_text();
         let interpreter = interpreter::start(&start.home).map_err(at("interpreter"))?;
-        Python::attach(|py| self.serve(py, &start, &interpreter, supervisor))
+        Python::attach(|py| self.serve(py, &start, &interpreter, supervisor, (map, huge)))
     }
 
     fn serve(
@@ -116,6 +124,7 @@ impl Zygote {
         start: &ZygoteStart,
         interpreter: &Interpreter,
         supervisor: i32,
+        (map, huge): (Option<PageMap>, Result<(), String>),
     ) -> Result<(), Failure> {
         // Site directories and configured paths are looked at after the seal only.
         let site_dirs: Vec<PathBuf> = interpreter::own_site_dirs(interpreter)
@@ -140,17 +149,31 @@ impl Zygote {
             natives::resolve_names(py).map_err(at("socket"))?;
         }
         let tools = Tools::new(py).map_err(at("interpreter"))?;
-        interpreter::freeze(py).map_err(at("freeze"))?;
         let sealed = enforced.as_ref().map_or_else(unsandboxed, sealed);
-        let inheritance = Inheritance {
+        let mut inheritance = Inheritance {
             tools,
             qntx,
             seal,
             generation: self.generation,
-            supervisor,
             namespaced: grants.namespace,
             weakened: sealed.weakened.clone(),
+            copied: Vec::new(),
         };
+        for _ in 0..REHEARSALS {
+            child::rehearse(py, &inheritance, REHEARSAL).map_err(at("rehearsal"))?;
+        }
+        interpreter::freeze(py).map_err(at("freeze"))?;
+        let mut slow = Vec::new();
+        if let Err(reason) = huge {
+            slow.push(format!("libpython is mapped page by page: {reason}"));
+        }
+        // A trial would have to have a PID namespace, which this zygote could not look into.
+        if !inheritance.namespaced {
+            match trial::run(py, &inheritance, map, &start.scratch_root) {
+                Ok(copied) => inheritance.copied = copied,
+                Err(reason) => slow.push(format!("memory is copied page by page: {reason}")),
+            }
+        }
         let ready = ZygoteReady {
             python_version: interpreter.version.clone(),
             python_prefix: interpreter.prefix.to_string_lossy().into_owned(),
@@ -161,11 +184,12 @@ impl Zygote {
                 .map(|(module, reason)| ModuleFault { module, reason })
                 .collect(),
             preloaded,
+            slow,
         };
         self.send(from_zygote::Kind::Ready(ready)).map_err(at("ready"))?;
         while let Some((message, fds)) = self.receive().map_err(at("control"))? {
             if let Some(to_zygote::Kind::Fork(fork)) = message.kind {
-                self.fork(py, &inheritance, fork, fds)?;
+                self.fork(py, &inheritance, supervisor, fork, fds)?;
             }
         }
         Ok(())
@@ -175,11 +199,12 @@ impl Zygote {
         &mut self,
         py: Python<'_>,
         inheritance: &Inheritance,
+        supervisor: i32,
         fork: Fork,
         fds: Vec<OwnedFd>,
     ) -> Result<(), Failure> {
         let child = fork.child;
-        let answer = match self.try_fork(py, inheritance, fork, fds) {
+        let answer = match self.try_fork(py, inheritance, supervisor, fork, fds) {
             Ok(pid) => from_zygote::Kind::Forked(Forked { child, pid }),
             Err(reason) => from_zygote::Kind::ForkFailed(ForkFailed { child, reason }),
         };
@@ -190,14 +215,20 @@ impl Zygote {
         &mut self,
         py: Python<'_>,
         inheritance: &Inheritance,
+        supervisor: i32,
         fork: Fork,
         fds: Vec<OwnedFd>,
     ) -> Result<i32, String> {
         let count = fds.len();
         let [channel, stdout, stderr] = <[OwnedFd; 3]>::try_from(fds)
             .map_err(|_| format!("{count} descriptors came with the request, not 3"))?;
-        let belongings =
-            Belongings { channel, stdout, stderr, scratch: PathBuf::from(fork.scratch) };
+        let belongings = Belongings {
+            channel,
+            stdout,
+            stderr,
+            scratch: fork.scratch.into(),
+            parent: supervisor,
+        };
         let proof = SingleThreaded::prove().map_err(|error| chain(&error))?;
         ffi::before_fork(py);
         let forked = if inheritance.namespaced {

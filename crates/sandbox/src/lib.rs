@@ -14,6 +14,7 @@
 //! network socket and starts no thread.
 
 #[cfg(target_os = "linux")]
+pub mod affinity;
 mod bpf;
 pub mod cgroup;
 mod enforced;

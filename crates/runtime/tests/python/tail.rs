@@ -38,6 +38,8 @@ for name in [n for n in names if n.endswith('.py')]:
                 except SyntaxError:
                     continue
                 programs.append(('x = 1\\n' + segment, True, 1))
+programs += [(f'{first}; {text}', True, 0) for first in ('import os', 'x = 1', 'del y', 'pass')
+             for text in ('1', 'x', '[x]', \"';'\")]
 ";
 
 #[test]

@@ -210,6 +210,9 @@ pub const CHILD: &[Entry] = table! {
     SYS_gettid: "threading.get_native_id";
     SYS_sched_yield: "spinning locks, time.sleep(0)";
     SYS_sched_getaffinity: "os.process_cpu_count";
+    SYS_sched_setaffinity: "OpenMP pins its threads; the calling thread alone" if [
+        [eq(0, 0)],
+    ] else EPERM;
     SYS_sched_getparam: "pthread attributes";
     SYS_sched_getscheduler: "pthread attributes";
     SYS_sched_get_priority_max: "os.sched_get_priority_max";

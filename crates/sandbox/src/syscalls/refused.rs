@@ -87,7 +87,6 @@ pub const EPERM: &[Entry] = table! {
     SYS_mq_timedreceive: "POSIX queues outlive and cross executions";
     SYS_mq_notify: "POSIX queues outlive and cross executions";
     SYS_mq_getsetattr: "POSIX queues outlive and cross executions";
-    SYS_sched_setaffinity: "OpenMP pins threads; the target may be another process";
     SYS_sched_setparam: "the target may be another process";
     SYS_sched_setscheduler: "the target may be another process";
     SYS_sched_setattr: "the target may be another process";
