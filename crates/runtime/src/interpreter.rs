@@ -55,8 +55,11 @@ fn executable_in(home: &Path) -> Option<PathBuf> {
 ///
 /// Before [`start`]: afterwards there may be pointers that the copy has not.
 pub fn huge_text() -> Result<(), String> {
-    let path = ffi::libpython_path().ok_or("libpython is part of the program")?;
+    let path = ffi::libpython_path().ok_or("the dynamic linker does not know libpython")?;
     let path = std::fs::canonicalize(path).map_err(|error| error.to_string())?;
+    if std::fs::canonicalize("/proc/self/exe").is_ok_and(|own| own == path) {
+        return Err("libpython is part of the program".to_owned());
+    }
     let maps = std::fs::read_to_string("/proc/self/maps").map_err(|error| error.to_string())?;
     let range = text::read_only(&maps, &path).ok_or("libpython has no whole huge page of code")?;
     ffi::make_huge(&range).map_err(|error| error.to_string())

@@ -23,8 +23,8 @@ use sandbox::{ChildPolicy, ChildSeal, Enforced, Grants, LandlockLevel, ZygotePol
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
-/// How often a zygote runs [`REHEARSAL`].
-const REHEARSALS: usize = 8;
+/// How often a zygote runs [`REHEARSAL`]: the interpreter adapts code that it meets again.
+const REHEARSALS: usize = 3;
 /// Exit code of a zygote that was started by hand.
 const BY_HAND: i32 = 122;
 
