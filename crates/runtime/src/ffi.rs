@@ -193,6 +193,7 @@ pub fn max_rss_kib() -> u64 {
 
 /// What marks an object as immortal (PEP 683), by the version of the library; `None` where
 /// there is no such mark, or not one that is known here.
+#[derive(Clone, Copy)]
 enum Mark {
     /// 3.12, 3.13: the whole word of the count.
     Word(u64),
@@ -206,9 +207,11 @@ fn mark(py: Python<'_>) -> Option<Mark> {
     if free_threaded || cfg!(not(all(target_pointer_width = "64", target_endian = "little"))) {
         return None;
     }
+    // Each differs by a bit that does not matter from what CPython itself writes, so that
+    // objects met before are told from those that were immortal from the start.
     match library_version() {
-        (3, 12 | 13) => Some(Mark::Word(0xFFFF_FFFF)),
-        (3, 14) => Some(Mark::Half(3 << 30)),
+        (3, 12 | 13) => Some(Mark::Word(0x1_FFFF_FFFF)),
+        (3, 14) => Some(Mark::Half(3 << 30 | 1)),
         _ => None,
     }
 }
@@ -220,38 +223,47 @@ fn mark(py: Python<'_>) -> Option<Mark> {
 pub fn immortalise(py: Python<'_>) -> pyo3::PyResult<usize> {
     let Some(mark) = mark(py) else { return Ok(0) };
     let roots = py.import("gc")?.call_method0("get_objects")?;
-    let mut found = Found::default();
+    let mut found = Found { mark, pending: Vec::new(), count: 0 };
     for root in roots.try_iter()? {
         found.see(root?.as_ptr());
     }
     while let Some(object) = found.pending.pop() {
         found.look_into(object);
     }
-    for object in &found.seen {
-        let object = *object as *mut ffi::PyObject;
-        match mark {
-            // SAFETY: a live object, whose reference count is its first eight bytes in these
-            // versions; the caller is attached, so nobody else writes it.
-            Mark::Word(word) => unsafe { object.cast::<u64>().write(word) },
-            // SAFETY: as above, the count being the first four bytes.
-            Mark::Half(half) => unsafe { object.cast::<u32>().write(half) },
-        }
-    }
-    Ok(found.seen.len())
+    Ok(found.count)
 }
 
 /// Objects met on a walk.
-#[derive(Default)]
 struct Found {
-    seen: std::collections::HashSet<usize>,
+    mark: Mark,
     pending: Vec<*mut ffi::PyObject>,
+    count: usize,
 }
 
 impl Found {
+    /// Marks `object`, a live one or null, and remembers to look into it.
     fn see(&mut self, object: *mut ffi::PyObject) {
-        if !object.is_null() && self.seen.insert(object as usize) {
-            self.pending.push(object);
+        if object.is_null() {
+            return;
         }
+        let marked = match self.mark {
+            // SAFETY: a live object, whose reference count is its first eight bytes in these
+            // versions.
+            Mark::Word(word) => unsafe { object.cast::<u64>().read() == word },
+            // SAFETY: as above, the count being the first four bytes.
+            Mark::Half(half) => unsafe { object.cast::<u32>().read() == half },
+        };
+        if marked {
+            return;
+        }
+        match self.mark {
+            // SAFETY: as above; the caller is attached, so nobody else writes it.
+            Mark::Word(word) => unsafe { object.cast::<u64>().write(word) },
+            // SAFETY: as above.
+            Mark::Half(half) => unsafe { object.cast::<u32>().write(half) },
+        }
+        self.count += 1;
+        self.pending.push(object);
     }
 
     /// Sees what `object`, a live one, refers to.
