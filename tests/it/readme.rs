@@ -26,7 +26,7 @@ use tonic_reflection::pb::v1::{ServerReflectionRequest, ServiceResponse};
 /// Where the plugin listens in the README's commands.
 const SHOWN: &str = "localhost:9000";
 /// Numbers and texts of which only the kind is compared.
-const VOLATILE: [&str; 19] = [
+const VOLATILE: [&str; 20] = [
     "duration_ms",
     "execution_id",
     "cpu_ms",
@@ -45,6 +45,7 @@ const VOLATILE: [&str; 19] = [
     "source_version",
     "set_aside",
     "location",
+    "memory_bytes",
     "path",
 ];
 

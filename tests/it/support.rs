@@ -158,12 +158,19 @@ impl Plugin {
         processes_of(self.pid(), name)
     }
 
-    /// Waits until `/health` says that nothing runs and the spares are there.
+    /// Waits until `/health` says that nothing runs, and that every zygote has as
+    /// many spares as it has when nothing happens.
     pub(crate) fn settle(&self) {
-        eventually("both zygotes and their spares are up", || {
+        let until = Instant::now() + Duration::from_secs(120);
+        loop {
             let health = self.get("/health").body;
-            health["zygotes"] == 2 && health["running"] == 0 && health["spares"] == 12
-        });
+            let zygotes = health["zygotes"].as_u64().unwrap_or(0);
+            if zygotes >= 2 && health["running"] == 0 && health["spares"] == zygotes * 4 {
+                return;
+            }
+            assert!(Instant::now() < until, "it does not settle: {health:#}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

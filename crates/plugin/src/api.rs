@@ -27,7 +27,7 @@ use crate::host::Host;
 use crate::lifecycle::Life;
 use crate::packages::Shared;
 use crate::request::Request;
-use crate::sessions::View;
+use crate::sessions::{Interrupted, View};
 use crate::settings::Settings;
 use crate::supervisor::{Snapshot, Supervisor};
 use bytes::Bytes;
@@ -36,6 +36,7 @@ use query::Query;
 use routes::{Endpoint, Match};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What runs executions: the supervisor, or a stand-in in tests.
 pub trait Execute: Send + Sync + 'static {
@@ -55,6 +56,13 @@ pub trait Execute: Send + Sync + 'static {
 
     /// Ends a session; false when there is none of this name.
     fn end_session(&self, name: &str) -> bool;
+
+    /// Interrupts what runs in a session, and kills it after `grace`.
+    fn interrupt_session(
+        &self,
+        name: &str,
+        grace: Duration,
+    ) -> impl Future<Output = Result<Interrupted, Rejected>> + Send;
 }
 
 impl Execute for Supervisor {
@@ -76,6 +84,14 @@ impl Execute for Supervisor {
 
     fn end_session(&self, name: &str) -> bool {
         Self::sessions(self).end(name)
+    }
+
+    async fn interrupt_session(
+        &self,
+        name: &str,
+        grace: Duration,
+    ) -> Result<Interrupted, Rejected> {
+        Self::sessions(self).interrupt(name, grace).await
     }
 }
 
@@ -272,6 +288,7 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
             Endpoint::Handlers => Ok(self.list_handlers()),
             Endpoint::Sessions => Ok(self.list_sessions()),
             Endpoint::EndSession => Ok(self.end_session(call)),
+            Endpoint::Interrupt => self.interrupt_session(call).await,
             Endpoint::Attestations => self.attestations(query).await,
             Endpoint::Install => self.install(call).await,
             Endpoint::Check => self.check(call, query).await,

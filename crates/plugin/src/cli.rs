@@ -6,10 +6,12 @@
 
 mod exit;
 mod packages;
+mod pool;
 mod sandbox;
 
 pub use exit::{Exit, Failure};
 pub use packages::PackageOptions;
+pub use pool::PoolOptions;
 pub use sandbox::SandboxOptions;
 
 use crate::api::limits;
@@ -151,6 +153,8 @@ pub struct Options {
     #[arg(long, global = true, value_name = "DIR", env = env::SCRATCH_DIR)]
     pub scratch_dir: Option<PathBuf>,
     #[command(flatten)]
+    pub pool: PoolOptions,
+    #[command(flatten)]
     pub packages: PackageOptions,
     #[command(flatten)]
     pub sandbox: SandboxOptions,
@@ -258,6 +262,7 @@ impl Invocation {
         }
         config.python_home = options.python_home.as_deref().map(absolute_one).transpose()?;
         config.scratch_root = options.scratch_dir.as_deref().map(absolute_one).transpose()?;
+        options.pool.apply(&mut config, &mut fixed);
         options.packages.apply(&mut config, &mut fixed)?;
         options.sandbox.apply(&mut config, &mut fixed)?;
         config.no_sandbox = options.dangerously_no_sandbox;

@@ -53,10 +53,18 @@ pub struct Config {
     pub max_queue: usize,
     /// Longest wait for a slot.
     pub queue_timeout: Duration,
-    /// Spares kept ready when idle.
+    /// Spares each tier keeps ready when idle.
     pub min_spares: usize,
-    /// Spares kept ready under load.
+    /// Most spares each tier keeps ready.
     pub max_spares: usize,
+    /// Idle time after which a session ends.
+    pub session_idle: Duration,
+    /// Most sessions at a time.
+    pub max_sessions: usize,
+    /// What all sessions together may hold in memory, beyond fresh children.
+    pub session_memory: u64,
+    /// `PythonService` runs each glyph in a session of its own.
+    pub glyph_sessions: bool,
     /// Tiers kept beside the two of the default profile and environment.
     pub max_tiers: usize,
     /// Idle time after which such a tier is let go.
@@ -107,8 +115,12 @@ impl Default for Config {
             interactive_reserve: 4,
             max_queue: 256,
             queue_timeout: Duration::from_secs(30),
-            min_spares: 2,
-            max_spares: 8,
+            min_spares: 4,
+            max_spares: 16,
+            session_idle: Duration::from_secs(900),
+            max_sessions: 64,
+            session_memory: 2 << 30,
+            glyph_sessions: false,
             max_tiers: 6,
             tier_idle: Duration::from_secs(600),
             no_sandbox: false,

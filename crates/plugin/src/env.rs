@@ -34,6 +34,18 @@ pub const MEMORY: &str = "QNTX_PYTHON_MEMORY";
 pub const MAX_CONCURRENCY: &str = "QNTX_PYTHON_MAX_CONCURRENCY";
 /// `--queue`
 pub const QUEUE: &str = "QNTX_PYTHON_QUEUE";
+/// `--min-spares`
+pub const MIN_SPARES: &str = "QNTX_PYTHON_MIN_SPARES";
+/// `--max-spares`
+pub const MAX_SPARES: &str = "QNTX_PYTHON_MAX_SPARES";
+/// `--max-sessions`
+pub const MAX_SESSIONS: &str = "QNTX_PYTHON_MAX_SESSIONS";
+/// `--session-idle-secs`
+pub const SESSION_IDLE: &str = "QNTX_PYTHON_SESSION_IDLE_SECS";
+/// `--session-memory`: bytes, or 512M, 1G
+pub const SESSION_MEMORY: &str = "QNTX_PYTHON_SESSION_MEMORY";
+/// `--glyph-sessions`: true or false
+pub const GLYPH_SESSIONS: &str = "QNTX_PYTHON_GLYPH_SESSIONS";
 /// `--token-file`
 pub const TOKEN_FILE: &str = "QNTX_PYTHON_TOKEN_FILE";
 /// `--scratch-dir`

@@ -4,10 +4,12 @@
 //! **Invariant:** no generation is given out twice.
 
 use crate::config::Config;
+use crate::learning::Learning;
+use crate::memory::Memory;
 use crate::reaper::Census;
 use crate::scratch::ScratchRoot;
 use crate::spawner::Spawner;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Shared by all tiers.
@@ -17,6 +19,10 @@ pub struct Nursery {
     pub spawner: Spawner,
     pub scratch: Arc<ScratchRoot>,
     pub census: Arc<Census>,
+    pub learning: Learning,
+    pub memory: Memory,
+    /// Executions that run now.
+    pub running: Arc<AtomicUsize>,
     /// The last generation given out.
     generations: AtomicU32,
 }
@@ -29,7 +35,10 @@ impl Nursery {
             config: RwLock::new(config),
             spawner,
             scratch,
-            census: Arc::new(Census::default()),
+            census: Arc::default(),
+            learning: Learning::default(),
+            memory: Memory::default(),
+            running: Arc::default(),
             generations: AtomicU32::new(0),
         }
     }

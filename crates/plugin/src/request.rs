@@ -4,6 +4,7 @@
 //! **Invariant:** a `Request` is valid. What can be wrong with a caller's words
 //! is found while it is made, and becomes a [`Rejected`].
 
+use crate::caller::Caller;
 use crate::tiers::Environment;
 use bytes::Bytes;
 use proto::Limits;
@@ -27,6 +28,8 @@ pub struct Request {
     /// The handler this run belongs to: stamped on what it attests.
     pub handler: Option<String>,
     pub class: Class,
+    /// Whose it is: callers share the slots evenly.
+    pub caller: Caller,
     /// The sandbox profile it runs under; empty = the default one.
     pub profile: String,
     /// The packages it sees; `None` = those of the configuration.
@@ -58,7 +61,8 @@ pub enum Class {
 }
 
 impl Request {
-    /// A request with nothing but its source and limits.
+    /// A request with nothing but its source and limits, of the caller whose
+    /// call this task answers.
     #[must_use]
     pub fn new(source: Source, limits: Limits) -> Self {
         Self {
@@ -72,6 +76,7 @@ impl Request {
             session: None,
             handler: None,
             class: Class::Interactive,
+            caller: Caller::current(),
             profile: String::new(),
             environment: None,
             queue_timeout: None,

@@ -5,6 +5,7 @@
 
 use crate::api::Execute;
 use crate::api::attestations::Find;
+use crate::caller::Caller;
 use crate::http::Face;
 use crate::http::{Guard, Token};
 use hyper::service::service_fn;
@@ -139,7 +140,9 @@ pub async fn accept<E: Execute, A: Find>(
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, _)) => connection(stream, &face, &builder, &connections),
+            Ok((stream, peer)) => {
+                connection(stream, Caller::of(peer), &face, &builder, &connections)
+            }
             Err(e) => {
                 // Out of descriptors, or a peer gone before it was accepted.
                 tracing::warn!(reason = %e, "a connection could not be accepted");
@@ -152,6 +155,7 @@ pub async fn accept<E: Execute, A: Find>(
 
 fn connection<E: Execute, A: Find>(
     stream: TcpStream,
+    caller: Caller,
     face: &Face<E, A>,
     builder: &auto::Builder<TokioExecutor>,
     connections: &GracefulShutdown,
@@ -160,8 +164,8 @@ fn connection<E: Execute, A: Find>(
     let _ = stream.set_nodelay(true);
     let face = face.clone();
     let service = service_fn(move |request| {
-        let face = face.clone();
-        async move { Ok::<_, std::convert::Infallible>(face.serve(request).await) }
+        let answer = caller.clone().scope(face.clone().serve(request));
+        async move { Ok::<_, std::convert::Infallible>(answer.await) }
     });
     let served = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     let served = connections.watch(served);

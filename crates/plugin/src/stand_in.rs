@@ -76,6 +76,14 @@ impl Execute for Fake {
         false
     }
 
+    async fn interrupt_session(
+        &self,
+        _: &str,
+        _: Duration,
+    ) -> Result<crate::sessions::Interrupted, crate::error::Rejected> {
+        Ok(crate::sessions::Interrupted::Idle)
+    }
+
     fn snapshot(&self) -> Snapshot {
         Snapshot {
             ready: true,

@@ -14,12 +14,14 @@ use crate::killing;
 use crate::nursery::Nursery;
 use crate::profile::{DEFAULT, Profile};
 use crate::reaper::Census;
-use crate::request::{Request, Source};
+use crate::request::Request;
+use crate::routing;
 use crate::scratch::ScratchRoot;
 use crate::sessions::{Held, Sessions};
 use crate::spawner::Spawner;
 use crate::tier::State;
 use crate::tiers::{Key, Lease, Preload, Tiers};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -103,8 +105,12 @@ impl Supervisor {
         // Before there is a child to be put into one.
         census.enclose_in(groups().await);
         let tiers = Tiers::start(Arc::clone(&nursery));
-        let admission =
-            Admission::new(config.max_concurrency, config.interactive_reserve, config.max_queue);
+        let admission = Admission::new(
+            config.max_concurrency,
+            config.interactive_reserve,
+            config.max_queue,
+            Arc::clone(&nursery.running),
+        );
         let supervisor = Self {
             inner: Arc::new(Inner {
                 nursery,
@@ -134,24 +140,28 @@ impl Supervisor {
         let config = self.config();
         let (profile, grant) = granted(&config, &request.profile)?;
         let patience = request.queue_timeout.unwrap_or(config.queue_timeout);
-        let _slot = inner.admission.enter(request.class, patience).await?;
+        let _slot = inner.admission.enter(&request.caller, request.class, patience).await?;
+        let kind = (request.profile.clone(), request.environment.clone());
         let mut held = match &request.session {
             // What one profile granted is not another's: neither is its session.
             Some(name) if !request.profile.is_empty() => {
                 let name = format!("{name} ({})", request.profile);
-                Some(inner.sessions.enter(&name, patience).await?)
+                Some(inner.sessions.enter(&name, kind, patience, &config).await?)
             }
-            Some(name) => Some(inner.sessions.enter(name, patience).await?),
+            Some(name) => Some(inner.sessions.enter(name, kind, patience, &config).await?),
             None => None,
         };
         let (spare, lease) = match held.as_mut().and_then(Held::take) {
             Some(spare) => (spare, None),
             None => {
-                let lease = inner.tiers.lease(&self.key_for(&request));
+                let lease = inner.tiers.lease(&routing::key_for(&inner.tiers, &request));
                 (lease.take(patience).await?, Some(lease))
             }
         };
         let id = inner.executions.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(held) = &held {
+            held.begin(id, spare.process.pid());
+        }
         let conditions = Conditions {
             id,
             host: Arc::clone(&inner.host),
@@ -190,7 +200,9 @@ impl Supervisor {
     fn settle(&self, lease: Option<Lease>, after: After, held: Option<Held>, answer: &Answer) {
         let refill = move || lease.iter().for_each(|lease| lease.refill());
         match (after, held) {
-            (After::Finished(spare), Some(held)) if answer.limit.is_none() => held.keep(*spare),
+            (After::Finished(spare), Some(held)) if answer.limit.is_none() => {
+                self.inner.sessions.keep(held, *spare, &self.config());
+            }
             (After::Finished(spare), None) => return spare.let_go(refill),
             (After::Finished(_) | After::Gone, Some(held)) => {
                 let how = answer.outcome.word();
@@ -199,32 +211,6 @@ impl Supervisor {
             (After::Gone, None) => {}
         }
         refill();
-    }
-
-    /// The tier whose preloads a request is likely to import; while that one
-    /// has no zygote, another that has.
-    fn key_for(&self, request: &Request) -> Key {
-        let imports = match &request.source {
-            Source::Code { text, .. } | Source::Expression(text) | Source::Declarations(text) => {
-                text.contains("import")
-            }
-            Source::File(_) => true,
-        };
-        let (first, second) = match imports {
-            true => (Preload::Common, Preload::Bare),
-            false => (Preload::Bare, Preload::Common),
-        };
-        let key = |preload| Key {
-            profile: request.profile.clone(),
-            environment: request.environment.clone(),
-            preload,
-        };
-        let tiers = &self.inner.tiers;
-        if !tiers.is_up(&key(first)) && tiers.is_up(&key(second)) {
-            key(second)
-        } else {
-            key(first)
-        }
     }
 
     /// The state of things now.
@@ -244,6 +230,7 @@ impl Supervisor {
             cgroup: inner.census.groups().map(|groups| groups.controllers().to_vec()),
             ..Snapshot::default()
         };
+        let mut set_aside: BTreeMap<_, _> = inner.nursery.learning.aside().into_iter().collect();
         for tier in inner.tiers.all() {
             let state = tier.state();
             snapshot.spares += tier.ready();
@@ -252,17 +239,16 @@ impl Supervisor {
                 continue;
             }
             match state {
-                State::Up { generation, ready } => {
+                State::Up { generation, ready, .. } => {
                     snapshot.ready = true;
                     snapshot.generation = snapshot.generation.max(generation);
                     snapshot.python_version.clone_from(&ready.python_version);
                     snapshot.python_prefix.clone_from(&ready.python_prefix);
-                    snapshot.preloaded.clone_from(&ready.preloaded);
-                    snapshot.set_aside = ready
-                        .set_aside
-                        .iter()
-                        .map(|fault| (fault.module.clone(), fault.reason.clone()))
-                        .collect();
+                    let new = |module: &&String| !snapshot.preloaded.contains(module);
+                    let new: Vec<String> = ready.preloaded.iter().filter(new).cloned().collect();
+                    snapshot.preloaded.extend(new);
+                    let faults = ready.set_aside.iter();
+                    set_aside.extend(faults.map(|f| (f.module.clone(), f.reason.clone())));
                     if let Some(sealed) = &ready.sealed {
                         snapshot.landlock_abi = sealed.landlock_abi;
                         snapshot.landlock.clone_from(&sealed.landlock);
@@ -277,6 +263,7 @@ impl Supervisor {
                 State::Stopped => snapshot.reason = Some("the plugin is shutting down".to_owned()),
             }
         }
+        snapshot.set_aside = set_aside.into_iter().collect();
         if snapshot.ready {
             snapshot.reason = None;
         }
@@ -437,7 +424,7 @@ async fn sweep(inner: Weak<Inner>) {
     loop {
         tokio::time::sleep(Duration::from_secs(10)).await;
         let Some(inner) = inner.upgrade() else { return };
-        inner.sessions.sweep();
+        inner.sessions.sweep(inner.nursery.config().session_idle);
         inner.tiers.sweep();
     }
 }

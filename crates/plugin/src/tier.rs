@@ -1,19 +1,29 @@
 //! A tier: zygotes with one set of preloads, and the spares they forked ahead.
 //!
+//! How many spares there are follows from what arrives (`demand.rs`), between
+//! `min_spares` and `max_spares`; they are forked when an answer is out, or at
+//! once when they run low. While as many executions run as there are cores, and
+//! while memory is short, only what is wanted now is forked. Above the floor a
+//! spare that is not needed is let go every second; at the floor a tier
+//! does nothing.
+//!
 //! **Invariant:** a request never waits for a fork while a spare is there, and
 //! a dead zygote is replaced under a new generation while requests wait.
 
+use crate::config::Config;
 use crate::error::Fault;
 use crate::nursery::Nursery;
+use crate::pool::{Pool, Taken};
 use crate::reaper::{Census, Process};
 use crate::scratch::Scratch;
-use crate::spare::{Draft, Ours, Spare};
-use crate::tiers::Key;
-use crate::zygote::Zygote;
+use crate::spare::{Draft, Ours, Spare, cores};
+use crate::tiers::{Key, Preload};
+use crate::zygote::{Zygote, ZygoteError};
 use proto::frame::{Fork, ZygoteReady, from_zygote};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -22,6 +32,10 @@ use tokio::task::JoinHandle;
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 /// Pause after the first lost spare; doubled for each further one in a row.
 const LOSS_PAUSE: Duration = Duration::from_millis(50);
+/// How often one spare too many is let go.
+const SHED: Duration = Duration::from_secs(1);
+/// Spares kept while executions have all cores.
+const BUSY_SPARES: usize = 2;
 /// Longest a fork may take from request to warm.
 const FORK_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,13 +46,9 @@ pub struct Tier {
     pub name: String,
     key: Key,
     nursery: Arc<Nursery>,
-    spares: Mutex<VecDeque<Spare>>,
-    /// A spare came, or the state changed.
-    arrived: Notify,
+    pool: Pool<Spare>,
     /// Somebody wants spares to be forked.
     wanted: Notify,
-    waiting: AtomicUsize,
-    target: AtomicUsize,
     state: watch::Sender<State>,
     zygote_pid: AtomicU32,
     /// Spares lost in a row.
@@ -55,6 +65,8 @@ pub enum State {
     Up {
         generation: u32,
         ready: Arc<ZygoteReady>,
+        /// Every module that is imported.
+        modules: Arc<HashSet<String>>,
     },
     /// The last attempt failed; another follows.
     Down {
@@ -74,21 +86,19 @@ enum End {
 struct Pending {
     scratch: Scratch,
     ours: Ours,
+    asked: Instant,
 }
 
 impl Tier {
-    /// The tier of `key`, to have `target` spares; starts nothing yet.
+    /// The tier of `key`; starts nothing yet.
     #[must_use]
-    pub fn new(key: Key, target: usize, nursery: Arc<Nursery>) -> Arc<Self> {
+    pub fn new(key: Key, nursery: Arc<Nursery>) -> Arc<Self> {
         Arc::new(Self {
             name: key.to_string(),
             key,
             nursery,
-            spares: Mutex::new(VecDeque::new()),
-            arrived: Notify::new(),
+            pool: Pool::default(),
             wanted: Notify::new(),
-            waiting: AtomicUsize::new(0),
-            target: AtomicUsize::new(target.max(1)),
             state: watch::Sender::new(State::Starting),
             zygote_pid: AtomicU32::new(0),
             losses: AtomicU32::new(0),
@@ -127,13 +137,37 @@ impl Tier {
         }
     }
 
+    /// A zygote; a learned module it can't live with is set aside, and it is
+    /// tried again without.
     async fn launch(&self) -> Result<Zygote, String> {
+        loop {
+            match self.try_launch().await {
+                Ok(zygote) => return Ok(zygote),
+                Err(ZygoteError::Module { module, reason }) => self.set_aside(&module, &reason),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+
+    fn set_aside(&self, module: &str, reason: &str) {
+        tracing::warn!(tier = self.name, module, reason, "not learned");
+        self.nursery.learning.set_aside(self.key.environment.as_ref(), module, reason);
+    }
+
+    async fn try_launch(&self) -> Result<Zygote, ZygoteError> {
         let generation = self.nursery.next_generation();
         let mut start = self.key.start_frame(&self.nursery.config(), &self.nursery.scratch);
         start.generation = generation;
+        if self.key.preload == Preload::Learned {
+            start.learned = self.nursery.learning.lesson(self.key.environment.as_ref());
+            if may_be_written(&start.site_dirs, &self.nursery.config()) {
+                // Whatever an execution may have put there stays out of zygotes.
+                start.learned.clear();
+            }
+        }
+        let learned = start.learned.clone();
         let began = Instant::now();
-        let zygote = Zygote::launch(&self.nursery.spawner, start).await;
-        let zygote = zygote.map_err(|error| error.to_string())?;
+        let zygote = Zygote::launch(&self.nursery.spawner, start).await?;
         tracing::info!(
             tier = self.name,
             generation,
@@ -149,7 +183,11 @@ impl Tier {
             tracing::info!(tier = self.name, %reason, "children start more slowly here");
         }
         for fault in &zygote.ready.set_aside {
-            tracing::warn!(module = %fault.module, reason = %fault.reason, "not preloaded");
+            if learned.contains(&fault.module) {
+                self.set_aside(&fault.module, &fault.reason);
+            } else {
+                tracing::warn!(module = %fault.module, reason = %fault.reason, "not preloaded");
+            }
         }
         Ok(zygote)
     }
@@ -157,9 +195,10 @@ impl Tier {
     /// From now on spares are this zygote's; those of an earlier one are let go.
     fn enthrone(&self, zygote: &Zygote) {
         self.zygote_pid.store(zygote.pid(), Ordering::Relaxed);
+        let modules = Arc::new(zygote.ready.loaded.iter().cloned().collect());
         let ready = Arc::new(zygote.ready.clone());
-        self.set(State::Up { generation: zygote.generation, ready });
-        self.spares().retain(|spare| spare.generation == zygote.generation);
+        self.set(State::Up { generation: zygote.generation, ready, modules });
+        drop(self.pool.retain(|spare| spare.generation == zygote.generation));
     }
 
     /// Takes up the nursery's configuration: a zygote of a new generation is
@@ -203,8 +242,8 @@ impl Tier {
             tokio::select! {
                 answer = zygote.receive() => match answer {
                     Ok(from_zygote::Kind::Forked(forked)) => {
-                        if let Some(Pending { scratch, ours }) = pending.remove(&forked.child) {
-                            self.raise(forked.pid, scratch, ours, generation, &warming);
+                        if let Some(pending) = pending.remove(&forked.child) {
+                            self.raise(forked.pid, pending, generation, &warming);
                         }
                     }
                     Ok(from_zygote::Kind::ForkFailed(failed)) => {
@@ -215,7 +254,7 @@ impl Tier {
                     Ok(from_zygote::Kind::Failed(failed)) => {
                         return End::Gone(format!("{}: {}", failed.stage, failed.reason));
                     }
-                    Ok(from_zygote::Kind::Ready(_)) => {}
+                    Ok(from_zygote::Kind::Ready(_) | from_zygote::Kind::Trying(_)) => {}
                     Err(error) => {
                         let how = zygote.end();
                         self.set(State::Starting);
@@ -223,6 +262,11 @@ impl Tier {
                     }
                 },
                 () = self.wanted.notified() => {}
+                () = tokio::time::sleep(SHED), if self.pool.ready() > self.floor() => {
+                    if self.pool.ready() > self.target() {
+                        drop(self.pool.shed());
+                    }
+                }
                 () = self.renewal.notified() => {
                     if let Some(earlier) = successor.take() {
                         earlier.abort();
@@ -275,9 +319,28 @@ impl Tier {
     /// The number of a child to be forked, when spares are lacking.
     fn lacks(&self, coming: usize) -> Option<u64> {
         static CHILDREN: AtomicU64 = AtomicU64::new(1);
-        let have = self.spares().len() + coming;
-        let want = self.target.load(Ordering::Relaxed) + self.waiting.load(Ordering::Relaxed);
-        (have < want && !self.stopped()).then(|| CHILDREN.fetch_add(1, Ordering::Relaxed))
+        let (ready, waiting) = self.pool.counts();
+        let lacking = ready + coming < waiting + self.target();
+        (lacking && !self.stopped()).then(|| CHILDREN.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// How many spares there should be now.
+    fn target(&self) -> usize {
+        let target = self.pool.target(self.floor(), self.nursery.config().max_spares.max(1));
+        if target > BUSY_SPARES
+            && (self.nursery.running.load(Ordering::Relaxed) >= cores() as usize
+                || !self.nursery.memory.is_plenty())
+        {
+            BUSY_SPARES
+        } else {
+            target
+        }
+    }
+
+    /// How many there are when nothing happens.
+    fn floor(&self) -> usize {
+        let config = self.nursery.config();
+        config.min_spares.clamp(1, config.max_spares.max(1))
     }
 
     async fn ask(
@@ -290,15 +353,14 @@ impl Tier {
             Draft::new(&self.nursery.scratch).map_err(|error| error.to_string())?;
         let fork = Fork { child, scratch: scratch.path().to_string_lossy().into_owned() };
         zygote.fork(fork, &theirs).await.map_err(|error| error.to_string())?;
-        pending.insert(child, Pending { scratch, ours });
+        pending.insert(child, Pending { scratch, ours, asked: Instant::now() });
         Ok(())
     }
 
     fn raise(
         self: &Arc<Self>,
         pid: i32,
-        scratch: Scratch,
-        ours: Ours,
+        Pending { scratch, ours, asked }: Pending,
         generation: u32,
         warming: &Arc<AtomicUsize>,
     ) {
@@ -311,9 +373,9 @@ impl Tier {
             match tokio::time::timeout(FORK_PATIENCE, warm).await {
                 Ok(Ok(spare)) => {
                     tier.losses.store(0, Ordering::Relaxed);
+                    tier.pool.forked(asked.elapsed());
                     tier.keep_spare(spare);
                     warming.fetch_sub(1, Ordering::Relaxed);
-                    tier.arrived.notify_one();
                     return;
                 }
                 Ok(Err(reason)) => {
@@ -331,64 +393,47 @@ impl Tier {
         });
     }
 
-    /// A spare: at once when there is one, else as soon as one is forked.
+    /// A spare: at once when there is one, else as soon as one is forked, those
+    /// who asked first first.
     pub async fn take(&self, patience: Duration) -> Result<Spare, Fault> {
-        if let Some(spare) = self.pop() {
-            return Ok(spare);
-        }
+        let coming = match self.pool.take() {
+            Taken::Now(spare, left) => {
+                if left <= 1 {
+                    self.wanted.notify_one();
+                }
+                return Ok(spare);
+            }
+            Taken::Later(coming) => coming,
+        };
         let began = Instant::now();
-        let _waiting = Waiting::join(&self.waiting);
         self.wanted.notify_one();
         let mut state = self.state.subscribe();
-        let wait = async {
-            loop {
-                let arrived = self.arrived.notified();
-                if let Some(spare) = self.pop() {
-                    return Ok(spare);
-                }
-                match &*state.borrow_and_update() {
-                    State::Stopped => {
-                        return Err(Fault::NoInterpreter { reason: "shutting down".to_owned() });
+        let lost = state
+            .wait_for(|state| matches!(state, State::Stopped | State::Down { fatal: true, .. }));
+        let gone = |reason| Err(Fault::NoInterpreter { reason });
+        tokio::select! {
+            biased;
+            spare = coming => spare.map_or_else(|_| gone("shutting down".to_owned()), Ok),
+            lost = lost => gone(lost.map_or_else(
+                |_| "shutting down".to_owned(),
+                |state| match &*state {
+                    State::Down { reason, .. } => reason.clone(),
+                    State::Starting | State::Up { .. } | State::Stopped => {
+                        "shutting down".to_owned()
                     }
-                    State::Down { reason, fatal: true } => {
-                        return Err(Fault::NoInterpreter { reason: reason.clone() });
-                    }
-                    State::Starting | State::Up { .. } | State::Down { .. } => {}
-                }
-                tokio::select! {
-                    () = arrived => {}
-                    _ = state.changed() => {}
-                }
+                },
+            )),
+            () = tokio::time::sleep(patience) => {
+                Err(Fault::NoChild { waited: began.elapsed(), reason: self.reason() })
             }
-        };
-        match tokio::time::timeout(patience, wait).await {
-            Ok(spare) => spare,
-            Err(_) => Err(Fault::NoChild { waited: began.elapsed(), reason: self.reason() }),
         }
-    }
-
-    fn pop(&self) -> Option<Spare> {
-        let mut spares = self.spares();
-        // The youngest: what it and the zygote touched is in the processor's caches still.
-        let spare = spares.pop_back();
-        let low = spares.len() <= 1;
-        drop(spares);
-        if low {
-            self.wanted.notify_one();
-        }
-        spare
     }
 
     fn keep_spare(&self, spare: Spare) {
-        let mut spares = self.spares();
+        let generation = spare.generation;
         // Looked at under the lock: `stop` and `enthrone` clear after they said so.
-        let current = matches!(
-            *self.state.borrow(),
-            State::Up { generation, .. } if generation == spare.generation
-        );
-        if current {
-            spares.push_back(spare);
-        }
+        let current = || matches!(*self.state.borrow(), State::Up { generation: now, .. } if now == generation);
+        drop(self.pool.offer(spare, current));
     }
 
     /// A slot became free: time to fork ahead again.
@@ -399,8 +444,7 @@ impl Tier {
     /// Ends the zygote and the spares.
     pub fn stop(&self) {
         self.set(State::Stopped);
-        self.spares().clear();
-        self.arrived.notify_waiters();
+        drop(self.pool.close());
     }
 
     /// What tier this is.
@@ -415,6 +459,18 @@ impl Tier {
         self.state.borrow().clone()
     }
 
+    /// Whether it has a zygote now.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(*self.state.borrow(), State::Up { .. })
+    }
+
+    /// Whether it has one with `module` in it.
+    #[must_use]
+    pub fn has(&self, module: &str) -> bool {
+        matches!(&*self.state.borrow(), State::Up { modules, .. } if modules.contains(module))
+    }
+
     /// Tells of changes of state.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State> {
@@ -424,7 +480,7 @@ impl Tier {
     /// Spares that are ready.
     #[must_use]
     pub fn ready(&self) -> usize {
-        self.spares().len()
+        self.pool.ready()
     }
 
     /// Process id of the zygote in charge; 0 = none.
@@ -455,10 +511,14 @@ impl Tier {
     fn stopped(&self) -> bool {
         matches!(*self.state.borrow(), State::Stopped)
     }
+}
 
-    fn spares(&self) -> MutexGuard<'_, VecDeque<Spare>> {
-        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Whether some profile lets executions write where packages are.
+fn may_be_written(site_dirs: &[String], config: &Config) -> bool {
+    let written = config.profiles.granting().flat_map(|(_, profile)| &profile.write_paths);
+    written.into_iter().any(|path| {
+        site_dirs.iter().map(Path::new).any(|dir| dir.starts_with(path) || path.starts_with(dir))
+    })
 }
 
 /// Looks for children the dead zygote forked last. Unknown twice, a second
@@ -489,20 +549,4 @@ async fn joined(
 async fn stopped(state: &mut watch::Receiver<State>) {
     // An error means that the tier itself is gone, which is as good.
     drop(state.wait_for(|state| matches!(state, State::Stopped)).await);
-}
-
-/// Counts one caller that waits for a spare.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn join(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -8,7 +8,8 @@
 //! zygote and spares of its own.
 //!
 //! The two tiers of the default profile and environment start with the plugin
-//! and stay. Of the others at most `max_tiers` stay, those used last, and none
+//! and stay. The tier `learned` is made when programs ask for the same modules
+//! often. Of all but the two at most `max_tiers` stay, those used last, and none
 //! that was idle for `tier_idle`. A tier in use is never let go, so there can
 //! be more of them for as long as so many different ones are in use at once.
 //!
@@ -26,8 +27,8 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Spares of a tier that is made on demand.
-const SPARES: usize = 2;
+/// Longest wait for a generation that learned something.
+const LESSON: Duration = Duration::from_secs(30);
 
 /// All tiers.
 #[derive(Debug)]
@@ -64,19 +65,16 @@ impl Tiers {
     /// bare one alone, so the other starts behind it.
     #[must_use]
     pub fn start(nursery: Arc<Nursery>) -> Arc<Self> {
-        let most = nursery.config().max_spares;
-        let bare = Key::of(Preload::Bare);
-        let bare = (Tier::new(bare.clone(), most.div_ceil(2), Arc::clone(&nursery)), bare);
-        let common = Key::of(Preload::Common);
-        let common = (Tier::new(common.clone(), most, Arc::clone(&nursery)), common);
-        let (first, second) = (Arc::clone(&bare.0), Arc::clone(&common.0));
+        let keys = [Key::of(Preload::Bare), Key::of(Preload::Common)];
+        let entries = keys.map(|key| (Tier::new(key.clone(), Arc::clone(&nursery)), key));
+        let [first, second] = entries.each_ref().map(|(tier, _)| Arc::clone(tier));
         tokio::spawn(Arc::clone(&first).keep());
         tokio::spawn(async move {
             let mut state = first.watch();
             let _ = state.wait_for(|state| !matches!(state, State::Starting)).await;
             second.keep().await;
         });
-        let entries = [bare, common].map(|(tier, key)| (key, Entry::new(tier, true)));
+        let entries = entries.map(|(tier, key)| (key, Entry::new(tier, true)));
         let shelf = Shelf { entries: HashMap::from(entries), stopped: false };
         Arc::new(Self { nursery, shelf: Mutex::new(shelf) })
     }
@@ -85,16 +83,7 @@ impl Tiers {
     #[must_use]
     pub fn lease(self: &Arc<Self>, key: &Key) -> Lease {
         let mut shelf = self.shelf();
-        let stopped = shelf.stopped;
-        let entry = shelf.entries.entry(key.clone()).or_insert_with(|| {
-            let tier = Tier::new(key.clone(), SPARES, Arc::clone(&self.nursery));
-            if stopped {
-                tier.stop();
-            } else {
-                tokio::spawn(Arc::clone(&tier).keep());
-            }
-            Entry::new(tier, false)
-        });
+        let entry = shelf.entry(key, &self.nursery);
         entry.leases += 1;
         Lease { tiers: Arc::clone(self), key: key.clone(), tier: Arc::clone(&entry.tier) }
     }
@@ -102,8 +91,57 @@ impl Tiers {
     /// Whether the tier of `key` has a zygote now.
     #[must_use]
     pub fn is_up(&self, key: &Key) -> bool {
-        let shelf = self.shelf();
-        shelf.entries.get(key).is_some_and(|entry| matches!(entry.tier.state(), State::Up { .. }))
+        self.shelf().entries.get(key).is_some_and(|entry| entry.tier.is_up())
+    }
+
+    /// Whether the tier of `key` has a zygote with `module` in it.
+    #[must_use]
+    pub fn has(&self, key: &Key, module: &str) -> bool {
+        self.shelf().entries.get(key).is_some_and(|entry| entry.tier.has(module))
+    }
+
+    /// Counts what a program asks for that the common tier has not; what is
+    /// asked for often, the tier `learned` gets in the background.
+    pub fn note(self: &Arc<Self>, learned: &Key, modules: &[&str]) {
+        let learning = &self.nursery.learning;
+        let environment = learned.environment.as_ref();
+        let Some(pause) = learning.note(environment, modules) else {
+            // It was let go meanwhile, or is of another profile.
+            if learning.knows(environment, modules) && self.nursery.memory.is_plenty() {
+                self.shelf().entry(learned, &self.nursery);
+            }
+            return;
+        };
+        let (tiers, key) = (Arc::clone(self), learned.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            if tiers.nursery.memory.is_plenty() {
+                tiers.teach(&key).await;
+            }
+        });
+    }
+
+    /// Makes the tier, and lets those that learned less before learn the rest.
+    async fn teach(&self, key: &Key) {
+        let outdated: Vec<Arc<Tier>> = {
+            let mut shelf = self.shelf();
+            if shelf.stopped {
+                return;
+            }
+            let known = shelf.entries.contains_key(key);
+            shelf.entry(key, &self.nursery);
+            let same = |other: &&Arc<Tier>| {
+                let other = other.key();
+                other.environment == key.environment
+                    && other.preload == Preload::Learned
+                    && (known || other != key)
+            };
+            shelf.entries.values().map(|entry| &entry.tier).filter(same).cloned().collect()
+        };
+        for tier in outdated {
+            // The old generation goes on if there is no new one.
+            tier.renew(LESSON).await;
+        }
     }
 
     /// All there are; those that stay come first.
@@ -121,6 +159,7 @@ impl Tiers {
     /// others get a zygote of a new generation. False when that was not done
     /// within `patience`.
     pub async fn renew(&self, patience: Duration) -> bool {
+        self.nursery.learning.forget();
         self.let_go(|entry| !entry.stays);
         let renewals = self.all();
         let renewals = renewals.iter().map(|tier| tier.renew(patience));
@@ -175,6 +214,22 @@ impl Tiers {
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    /// The entry of `key`, made and started when there is none.
+    fn entry(&mut self, key: &Key, nursery: &Arc<Nursery>) -> &mut Entry {
+        let stopped = self.stopped;
+        self.entries.entry(key.clone()).or_insert_with(|| {
+            let tier = Tier::new(key.clone(), Arc::clone(nursery));
+            if stopped {
+                tier.stop();
+            } else {
+                tokio::spawn(Arc::clone(&tier).keep());
+            }
+            Entry::new(tier, false)
+        })
     }
 }
 
@@ -235,7 +290,7 @@ mod tests {
     /// Puts a tier there that is not started.
     fn put(tiers: &Tiers, profile: &str, used: Instant) -> Key {
         let key = Key { profile: profile.to_owned(), ..Key::default() };
-        let tier = Tier::new(key.clone(), 1, Arc::clone(&tiers.nursery));
+        let tier = Tier::new(key.clone(), Arc::clone(&tiers.nursery));
         let entry = Entry { used, ..Entry::new(tier, false) };
         tiers.shelf().entries.insert(key.clone(), entry);
         key
@@ -248,11 +303,11 @@ mod tests {
     #[test]
     fn above_the_cap_those_used_longest_ago_go_but_none_in_use() {
         let tiers = tiers(Config { max_tiers: 2, ..Config::default() });
-        let now = Instant::now();
-        let oldest = put(&tiers, "a", now);
+        let ago = |secs| Instant::now().checked_sub(Duration::from_secs(secs)).expect("an instant");
+        let oldest = put(&tiers, "a", ago(9));
         let lease = tiers.lease(&oldest);
-        for (after, name) in [(1, "b"), (2, "c"), (3, "d")] {
-            put(&tiers, name, now + Duration::from_millis(after));
+        for (secs, name) in [(8, "b"), (7, "c"), (6, "d")] {
+            put(&tiers, name, ago(secs));
         }
         tiers.sweep();
         assert_eq!(names(&tiers), ["a", "d"]);

@@ -62,6 +62,9 @@ pub enum ZygoteError {
     /// It ended, or its socket did, without a word.
     #[error("the zygote ended{how}")]
     Gone { how: String },
+    /// It ended, or ended itself, over a module it was to learn.
+    #[error("{module}: {reason}")]
+    Module { module: String, reason: String },
     /// It said nothing in time.
     #[error("the zygote did not come up within {} s", START_PATIENCE.as_secs())]
     Silent,
@@ -77,21 +80,34 @@ impl Zygote {
         let mut process = spawner.spawn(command(theirs).map_err(spawn)?).await.map_err(spawn)?;
         let socket = crate::readiness::watch(ours).map_err(spawn)?;
         let mut control = Control { socket, buffer: vec![0; MAX_ZYGOTE] };
+        let mut trying = None;
         let handshake = async {
             control.send(to_zygote::Kind::Start(start), &[]).await?;
-            control.receive().await
+            loop {
+                match control.receive().await?.kind {
+                    Some(from_zygote::Kind::Trying(module)) => trying = Some(module.module),
+                    kind => return Ok::<_, std::io::Error>(kind),
+                }
+            }
         };
         let answer = tokio::time::timeout(START_PATIENCE, handshake).await;
         let failure = match answer {
-            Ok(Ok(FromZygote { kind: Some(from_zygote::Kind::Ready(ready)), .. })) => {
+            Ok(Ok(Some(from_zygote::Kind::Ready(ready)))) => {
                 return Ok(Self { control, process, generation, ready });
             }
-            Ok(Ok(FromZygote { kind: Some(from_zygote::Kind::Failed(failed)), .. })) => {
+            Ok(Ok(Some(from_zygote::Kind::Failed(failed)))) => {
                 ZygoteError::Failed { stage: failed.stage, reason: failed.reason }
             }
             Ok(Ok(_)) => ZygoteError::Gone { how: " with an unexpected answer".to_owned() },
             Ok(Err(_)) => ZygoteError::Gone { how: end_of(&mut process) },
             Err(_) => ZygoteError::Silent,
+        };
+        let failure = match (failure, trying) {
+            (ZygoteError::Failed { reason, .. }, Some(module)) => {
+                ZygoteError::Module { module, reason }
+            }
+            (failure, Some(module)) => ZygoteError::Module { module, reason: failure.to_string() },
+            (failure, None) => failure,
         };
         kill(&mut process);
         Err(failure)

@@ -12,6 +12,7 @@ use proto::frame::{
     Done, Exited, FromChild, Job, Raised, Sealed, ToChild, Variable, Warm, done, from_child, job,
     to_child,
 };
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -213,9 +214,12 @@ fn serve(py: Python<'_>, inheritance: &Inheritance, globals: &Bound<'_, PyDict>)
         else {
             ffi::exit_now(0);
         };
+        // An interrupt that came too late for the job before is not this one's.
+        let _ = py.check_signals();
         let done = begin(execution, &job, inheritance.seal.is_some())
             .map_err(ChildError::from)
-            .and_then(|()| one_job(py, inheritance, &job, globals));
+            .and_then(|()| one_job(py, inheritance, &job, globals))
+            .or_else(|error| interrupted(py, error, &job));
         let sent = match done {
             Ok(done) => py.detach(|| link::with(|link| link.send(from_child::Kind::Done(done)))),
             Err(error) => {
@@ -240,6 +244,18 @@ fn serve(py: Python<'_>, inheritance: &Inheritance, globals: &Bound<'_, PyDict>)
             Some(Err(ChannelError::Closed | ChannelError::Io(_))) | None => ffi::exit_now(70),
         }
     }
+}
+
+/// An interrupt may come while a job is begun or ended: that ends the job, not
+/// the child.
+fn interrupted(py: Python<'_>, error: ChildError, job: &Job) -> Result<Done, ChildError> {
+    if let ChildError::Python(error) = &error
+        && job.session
+        && error.is_instance_of::<PyKeyboardInterrupt>(py)
+    {
+        return Ok(Done { end: Some(ended(py, error, job)), run_us: 1, ..Done::default() });
+    }
+    Err(error)
 }
 
 fn begin(execution: u64, job: &Job, sealed: bool) -> std::io::Result<()> {

@@ -14,6 +14,7 @@ pub mod execute;
 pub mod ffi;
 pub mod hints;
 pub mod interpreter;
+pub mod learned;
 pub mod link;
 pub mod natives;
 pub mod pages;

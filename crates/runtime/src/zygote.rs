@@ -10,12 +10,12 @@ use crate::child::{self, Belongings, Inheritance, REHEARSAL, child_main};
 use crate::execute::Tools;
 use crate::interpreter::{self, Interpreter};
 use crate::pages::PageMap;
-use crate::{ffi, natives, trial};
+use crate::{ffi, learned, natives, trial};
 use prost::Message as _;
 use proto::codec::MAX_ZYGOTE;
 use proto::frame::{
     Fork, ForkFailed, Forked, FromZygote, ModuleFault, Sealed, ToZygote, ZygoteFailed, ZygoteReady,
-    ZygoteStart, from_zygote, to_zygote,
+    ZygoteStart, ZygoteTrying, from_zygote, to_zygote,
 };
 use pyo3::prelude::*;
 use sandbox::process::{self, SingleThreaded};
@@ -140,7 +140,7 @@ impl Zygote {
         let qntx = natives::install(py).map_err(at("qntx"))?;
         crate::errors::prepare(py).map_err(at("errors"))?;
         crate::convert::prepare(py).map_err(at("convert"))?;
-        let (preloaded, set_aside) = if start.processes {
+        let (mut preloaded, mut set_aside) = if start.processes {
             interpreter::preload_for_forking(py, &start.preload)
         } else {
             interpreter::preload(py, &start.preload).map_err(at("preload"))?
@@ -148,6 +148,19 @@ impl Zygote {
         if !grants.connect.is_empty() {
             natives::resolve_names(py).map_err(at("socket"))?;
         }
+        let trusted: Vec<PathBuf> =
+            interpreter.directories.iter().chain(&site_dirs).cloned().collect();
+        let sources = learned::Sources {
+            trusted: &trusted,
+            python_paths: &start.python_paths,
+            forking: start.processes,
+        };
+        let (further, unfit) = learned::import(py, &start.learned, &sources, |module| {
+            self.send(from_zygote::Kind::Trying(ZygoteTrying { module: module.to_owned() }))
+        })
+        .map_err(at("learned"))?;
+        preloaded.extend(further);
+        set_aside.extend(unfit);
         let tools = Tools::new(py).map_err(at("interpreter"))?;
         let sealed = enforced.as_ref().map_or_else(unsandboxed, sealed);
         let mut inheritance = Inheritance {
@@ -185,6 +198,7 @@ impl Zygote {
                 .collect(),
             preloaded,
             slow,
+            loaded: learned::loaded(py).map_err(at("interpreter"))?,
         };
         self.send(from_zygote::Kind::Ready(ready)).map_err(at("ready"))?;
         while let Some((message, fds)) = self.receive().map_err(at("control"))? {

@@ -10,6 +10,7 @@ use crate::api::outcome::Bounds;
 use crate::api::render::{self, Shape};
 use crate::api::routes::Endpoint;
 use crate::api::{Api, Call, Door, Execute, Reply, attestations, limits};
+use crate::caller::Caller;
 use crate::config::Config;
 use crate::error::{Rejected, RunError};
 use crate::packages::inline;
@@ -28,7 +29,10 @@ const MAX_SESSION: usize = 128;
 impl<E: Execute, A: attestations::Find> Api<E, A> {
     pub(super) async fn execute(&self, endpoint: Endpoint, call: &Call) -> Result<Reply, RunError> {
         let config = self.settings.config();
-        let request = request(endpoint, &call.body, &config)?;
+        let mut request = request(endpoint, &call.body, &config)?;
+        if call.door == Door::Core && !request.glyph_id.is_empty() {
+            request.caller = Caller::glyph(&request.glyph_id);
+        }
         let bounds = Bounds { limits: request.limits.clone(), ceiling: config.ceiling.clone() };
         let declared = match &request.source {
             Source::Code { text, .. } => inline::dependencies(text),
@@ -119,6 +123,7 @@ fn source(endpoint: Endpoint, body: &mut Body<'_>, config: &Config) -> Result<So
         | Endpoint::Handlers
         | Endpoint::Sessions
         | Endpoint::EndSession
+        | Endpoint::Interrupt
         | Endpoint::Attestations
         | Endpoint::Install
         | Endpoint::Check

@@ -16,6 +16,7 @@ pub enum Endpoint {
     Handlers,
     Sessions,
     EndSession,
+    Interrupt,
     Attestations,
     Install,
     Check,
@@ -43,6 +44,8 @@ const fn route(
 
 /// The path of one session; the last part is its name.
 const ONE_SESSION: &str = "/sessions/{id}";
+/// The path that interrupts it.
+const INTERRUPT: &str = "/sessions/{id}/interrupt";
 
 /// Every route.
 pub const ROUTES: &[Route] = &[
@@ -56,6 +59,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/handlers", Endpoint::Handlers, "Handlers, their triggers and last runs"),
     route("GET", "/sessions", Endpoint::Sessions, "Sessions: age, idle time, executions"),
     route("DELETE", ONE_SESSION, Endpoint::EndSession, "End a session"),
+    route("POST", INTERRUPT, Endpoint::Interrupt, "Interrupt what runs in a session"),
     route(
         "GET",
         "/attestations",
@@ -85,10 +89,11 @@ pub enum Match {
 #[must_use]
 pub fn find(name: &str, method: &str, path: &str) -> Match {
     let path = strip(name, path);
-    let path = if path.len() > "/sessions/".len() && path.starts_with("/sessions/") {
-        ONE_SESSION
-    } else {
-        path
+    let path = match path.strip_prefix("/sessions/") {
+        // A name may end like this too: ending a session goes by the whole path.
+        Some(rest) if method == "POST" && rest.ends_with("/interrupt") => INTERRUPT,
+        Some(rest) if !rest.is_empty() => ONE_SESSION,
+        Some(_) | None => path,
     };
     let asked = if method == "HEAD" { "GET" } else { method };
     let mut allowed = Vec::new();

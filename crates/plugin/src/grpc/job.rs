@@ -161,6 +161,7 @@ async fn execute<E: Execute, A: Find>(
 ) -> ExecuteJobResponse {
     request.limits.wall = timeout(config, job);
     request.class = Class::Job;
+    request.caller = crate::caller::Caller::handler(&job.handler_name);
     let bounds = Bounds { limits: request.limits.clone(), ceiling: config.ceiling.clone() };
     match api.runner().execute(request).await {
         Ok(answer) => finished(answer, bounds).await,

@@ -8,6 +8,7 @@ use crate::api::attestations::Find;
 use crate::api::outcome::{Bounds, sentence};
 use crate::api::render::{self, Shape};
 use crate::api::{Execute, body, execute, json};
+use crate::caller::Caller;
 use crate::error::RunError;
 use crate::request::{Class, Request, Source};
 use bytes::Bytes;
@@ -39,6 +40,12 @@ impl<E: Execute, A: Find, R: Rewire> PythonService for Plugin<E, A, R> {
             run.upstream = Some(upstream.map_err(|e| status(&RunError::from(e)))?);
             // Nobody waits: an attestation fired.
             run.class = Class::Job;
+        }
+        if !run.glyph_id.is_empty() {
+            run.caller = Caller::glyph(&run.glyph_id);
+            if config.glyph_sessions {
+                run.session = Some(format!("glyph:{}", run.glyph_id));
+            }
         }
         let bounds = Bounds { limits: run.limits.clone(), ceiling: config.ceiling.clone() };
         let answer = self.api.runner().execute(run).await.map_err(|e| status(&e))?;

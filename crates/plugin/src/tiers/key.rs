@@ -83,6 +83,8 @@ pub enum Preload {
     Bare,
     /// The usual ones of the standard library, and those of `preload`.
     Common,
+    /// These, and what programs were seen to ask for (`learning.rs`).
+    Learned,
 }
 
 impl Key {
@@ -98,7 +100,8 @@ impl Key {
         self.profile.is_empty() && self.environment.is_none()
     }
 
-    /// What a zygote of this tier is told; its generation is still to come.
+    /// What a zygote of this tier is told; its generation is still to come, and
+    /// what was learned.
     #[must_use]
     pub fn start_frame(&self, config: &Config, scratch: &ScratchRoot) -> ZygoteStart {
         let site_dirs = match &self.environment {
@@ -117,6 +120,7 @@ impl Key {
             site_dirs: site_dirs.iter().map(|path| text(path)).collect(),
             scratch_root: text(scratch.path()),
             preload: self.preload.modules(config),
+            learned: Vec::new(),
             landlock_abi_cap: config.landlock_abi_cap.unwrap_or(0),
             unsandboxed: config.no_sandbox,
             allow_weak: config.allow_weak_sandbox,
@@ -144,7 +148,7 @@ impl Preload {
         let mut modules: Vec<String> = BARE.map(str::to_owned).to_vec();
         let further = match self {
             Self::Bare => Vec::new(),
-            Self::Common => {
+            Self::Common | Self::Learned => {
                 COMMON.iter().map(|name| (*name).to_owned()).chain(config.preload.clone()).collect()
             }
         };
@@ -162,6 +166,7 @@ impl fmt::Display for Preload {
         f.write_str(match self {
             Self::Bare => "bare",
             Self::Common => "common",
+            Self::Learned => "learned",
         })
     }
 }
