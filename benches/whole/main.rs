@@ -1,66 +1,87 @@
-//! The whole way, measured: the real binary, real gRPC, interleaved rounds.
+//! The whole way, measured: the real binary, real gRPC.
 //!
-//! Every figure stands between two runs of the empty RPC (`Metadata`) of the
-//! same minute and is shown as a ratio to it: the machines are noisy.
-//!
-//! `cargo bench --bench whole -- [--quick] [--only NAME] [--baseline FILE]`;
-//! `--bench`, which cargo adds, is ignored. Writes `bench/results/whole.json` and
-//! prints a Markdown table.
+//! Every figure is interleaved with, or stands between, two runs of the empty
+//! RPC (`Metadata`) of the same minute and is shown as a ratio to it: the
+//! machines are noisy. `cargo xtask bench whole -- --help` has the options.
 
 mod cases;
-mod paced;
+mod load;
 mod report;
 mod server;
 mod stats;
+mod work;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use clap::Parser;
 use std::path::PathBuf;
 
-/// What was asked for.
-#[derive(Debug, Clone, Default)]
+/// Measure the plugin as a QNTX core would see it
+#[derive(Debug, Clone, Parser)]
+#[command(max_term_width = 100)]
 pub(crate) struct Options {
-    /// A tenth of the calls: to see that it works, not to quote.
+    /// A tenth of the calls: to see that it works, not to quote
+    #[arg(long)]
     pub(crate) quick: bool,
-    /// Only cases whose name contains this.
+    /// Only what has WORD in its group or name; its rows replace those in the results
+    #[arg(long, value_name = "WORD")]
     pub(crate) only: Option<String>,
-    /// Compare with an earlier `whole.json`.
-    pub(crate) baseline: Option<PathBuf>,
+    /// Show the figures of an earlier run beside those of this one
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Where the results go [default: bench/results/whole.json, quick.json with --quick]
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
+    /// Measure this binary instead of the one built with the bench
+    #[arg(long, value_name = "FILE")]
+    plugin: Option<PathBuf>,
+    /// A directory with numpy in it, for the case of learned imports (xtask makes one)
+    #[arg(long, value_name = "DIR", env = "QNTX_BENCH_SITE")]
+    pub(crate) site: Option<PathBuf>,
+    /// Also watch the memory over this many executions
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100000")]
+    pub(crate) growth: Option<usize>,
+    /// Also run what a user would otherwise take
+    #[arg(long)]
+    pub(crate) yardsticks: bool,
+    /// Cargo adds this to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
 impl Options {
-    fn read() -> Result<Self> {
-        let mut options = Self::default();
-        let mut arguments = std::env::args().skip(1);
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--bench" => {}
-                "--quick" => options.quick = true,
-                "--only" => options.only = Some(arguments.next().context("--only NAME")?),
-                "--baseline" => {
-                    options.baseline = Some(arguments.next().context("--baseline FILE")?.into());
-                }
-                other => anyhow::bail!("unknown argument {other}; see the head of benches/whole"),
-            }
-        }
-        Ok(options)
-    }
-
     /// `count`, or a tenth of it.
     pub(crate) fn calls(&self, count: usize) -> usize {
         if self.quick { (count / 10).max(5) } else { count }
     }
 
-    /// Whether a case of this name is to run.
-    pub(crate) fn wants(&self, name: &str) -> bool {
-        self.only.as_deref().is_none_or(|only| name.contains(only))
+    /// Seconds, or a fifth of them.
+    pub(crate) fn span(&self, secs: f64) -> std::time::Duration {
+        std::time::Duration::from_secs_f64(if self.quick { secs / 5.0 } else { secs })
+    }
+
+    /// Whether a case of this group and name is to run.
+    pub(crate) fn wants(&self, group: &str, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| group.contains(only) || name.contains(only))
+    }
+
+    /// Where the results go.
+    pub(crate) fn results(&self) -> PathBuf {
+        let usual = report::usual();
+        let usual = if self.quick { usual.with_file_name("quick.json") } else { usual };
+        self.results.clone().unwrap_or(usual)
+    }
+
+    /// The binary to measure.
+    pub(crate) fn plugin(&self) -> PathBuf {
+        self.plugin.clone().unwrap_or_else(server::built)
     }
 }
 
 fn main() -> Result<()> {
-    let options = Options::read()?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let options = Options::parse();
+    // One thread that also runs the cases: a client that has to wake a thread
+    // of its own for each answer would measure itself.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let rows = runtime.block_on(cases::run(&options))?;
-    report::print(&rows, options.baseline.as_deref())?;
-    report::save(&rows)
+    report::finish(&rows, &options)
 }

@@ -1,0 +1,5 @@
+//! Makes the yardstick find libpython where the build found it.
+
+fn main() {
+    pyfind::link();
+}
