@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
+use crate::msrv;
 use crate::nix::{self, With};
 use crate::python::Python;
 use crate::shell::Shell;
@@ -46,8 +47,10 @@ pub(crate) fn lint(sh: &Shell) -> Result<()> {
     sh.run(&mut sh.cargo(arguments))
 }
 
-/// Licences, sources and bans always; advisories when their database can be had.
+/// Licences, sources, bans and the promised Rust always; advisories when their database
+/// can be had.
 pub(crate) fn supply_chain(sh: &Shell) -> Result<()> {
+    println!("{}", msrv::check(sh)?);
     let packages = supply::check(sh)?;
     println!("supply chain: {packages} packages from crates.io, under licences deny.toml allows");
 

@@ -11,6 +11,8 @@ use clap::Args;
 use crate::cgroup::{self, Cgroup};
 use crate::check;
 use crate::flake;
+use crate::fresh::{self, Fresh};
+use crate::mirror;
 use crate::package::Package;
 use crate::python::{self, Python};
 use crate::repro::Repro;
@@ -49,7 +51,7 @@ impl Ci {
         }
         // The binary that was built twice is the one that is packed.
         let portable = Cell::new(None);
-        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 10] = [
+        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 12] = [
             ("format", &|| passed(check::format(sh))),
             ("lint", &|| passed(check::lint(sh))),
             ("tidy", &|| passed(Tidy {}.run(sh))),
@@ -70,6 +72,8 @@ impl Ci {
                 passed(Package::of(portable.take()).run(sh))
             }),
             ("other Pythons", &|| self.other_pythons(sh)),
+            ("fetched Python", &|| fetched_python(sh)),
+            ("fresh clone", &|| self.fresh_clone(sh)),
         ];
         let mut rows = Vec::new();
         for (name, step) in steps {
@@ -94,6 +98,17 @@ impl Ci {
             bail!("failed: {}", failed.join(", "));
         }
         Ok(())
+    }
+
+    /// The README's two commands where nothing but their prerequisites is installed.
+    fn fresh_clone(&self, sh: &Shell) -> Result<Done> {
+        if !self.full {
+            return skipped("only with --full".to_owned());
+        }
+        match fresh::impossible(sh)? {
+            Some(reason) => skipped(reason),
+            None => passed(Fresh::new(false).run(sh)),
+        }
     }
 
     /// The interpreter side, against every other CPython found here.
@@ -152,6 +167,19 @@ fn flake_step(sh: &Shell) -> Result<Done> {
         return skipped("there is no nix here to evaluate the flake".to_owned());
     }
     passed(flake::Nix::default().run(sh))
+}
+
+/// `--fetch-python`, from a mirror on this machine.
+fn fetched_python(sh: &Shell) -> Result<Done> {
+    let version = python::version(sh)?;
+    if !version.starts_with("3.13.") {
+        return skipped(format!("CPython {version} here, and a mirror of 3.13 is made of it"));
+    }
+    let beside = sh.target()?.join("tools-uv/bin/uv");
+    match which("uv").or_else(|| beside.is_file().then_some(beside)) {
+        Some(uv) => passed(mirror::check(sh, &uv)),
+        None => skipped("there is no uv here".to_owned()),
+    }
 }
 
 fn table(rows: &[Row]) -> String {

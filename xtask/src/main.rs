@@ -16,9 +16,12 @@ mod check;
 mod ci;
 mod doctor;
 mod flake;
+mod fresh;
 mod host;
 mod install;
 mod metadata;
+mod mirror;
+mod msrv;
 mod nix;
 mod package;
 mod portable;
@@ -55,7 +58,9 @@ enum Verb {
     Bench(bench::Bench),
     Host(host::Host),
     Cgroup(cgroup::Cgroup),
+    Python(python::Show),
     Install(install::Install),
+    Fresh(fresh::Fresh),
     Uninstall(uninstall::Uninstall),
     Doctor(doctor::Doctor),
     Ci(ci::Ci),
@@ -83,7 +88,9 @@ fn run(sh: &Shell, verb: Verb) -> Result<()> {
         Verb::Bench(verb) => verb.run(sh),
         Verb::Host(verb) => verb.run(sh),
         Verb::Cgroup(verb) => verb.run(sh),
+        Verb::Python(verb) => verb.run(sh),
         Verb::Install(verb) => verb.run(sh),
+        Verb::Fresh(verb) => verb.run(sh),
         Verb::Uninstall(verb) => verb.run(sh),
         Verb::Doctor(verb) => verb.run(sh),
         Verb::Ci(verb) => verb.run(sh),

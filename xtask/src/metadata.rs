@@ -19,6 +19,8 @@ pub(crate) struct Package {
     /// Where it was published; none for the project's own.
     pub(crate) source: Option<String>,
     pub(crate) repository: Option<String>,
+    /// The oldest Rust it says it compiles with.
+    pub(crate) rust_version: Option<String>,
     /// The directory of its manifest.
     pub(crate) directory: PathBuf,
 }
@@ -66,6 +68,7 @@ impl Metadata {
                 license: text(&package["license"]),
                 source: text(&package["source"]),
                 repository: text(&package["repository"]),
+                rust_version: text(&package["rust_version"]),
                 directory: manifest.parent().unwrap_or(&manifest).to_owned(),
             };
             packages.insert(id, package);

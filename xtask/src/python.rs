@@ -27,6 +27,21 @@ impl FetchPython {
     }
 }
 
+/// Show the CPython that a build takes
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    python: FetchPython,
+}
+
+impl Show {
+    pub(crate) fn run(self, sh: &Shell) -> Result<()> {
+        let python = self.python.prepare(sh)?;
+        println!("{}", python.path(sh)?.display());
+        Ok(())
+    }
+}
+
 /// The interpreter a build takes.
 #[derive(Debug)]
 pub(crate) struct Python {
@@ -64,6 +79,17 @@ impl Python {
             WANTED,
         ]))?;
         Ok(Self { named: Some(PathBuf::from(path.trim())) })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self, sh: &Shell) -> Result<PathBuf> {
+        match &self.named {
+            Some(path) => Ok(path.clone()),
+            None => {
+                let said = sh.read(sh.command(finder(sh)).arg("--path"))?;
+                Ok(PathBuf::from(said.trim()))
+            }
+        }
     }
 
     /// Has `command` build against this interpreter.

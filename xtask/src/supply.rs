@@ -150,6 +150,7 @@ mod tests {
             license: license.map(str::to_owned),
             source: Some(source.to_owned()),
             repository: None,
+            rust_version: None,
             directory: PathBuf::new(),
         };
         assert!(faults(&package(REGISTRY, Some("MIT")), &list()).is_empty());

@@ -49,6 +49,7 @@ const MUTATIONS: &[Mutation] = &[
         "the only input",
     ),
     ("flake.nix", "pkgs.python313\n", "pkgs.python399\n", "python399"),
+    ("flake.nix", "_: pkgs.nixfmt);", "_: pkgs.uv);", "the formatter is not nixfmt"),
     ("nix/checks.nix", "  fmt = like", "  format = like", "a check is missing"),
     ("nix/source.nix", "\"proto\"", "\"protobuf\"", "missing from the source"),
     ("nix/source.nix", "\"LICENSE\"", "\"LICENSE\" \"README.md\" \"flake.nix\"", "prose rebuilds"),

@@ -77,6 +77,8 @@ pub(crate) fn faults(evaluation: &Evaluation, tree: &Path) -> Result<Vec<String>
     );
     rule(facts["overlay"] == facts["plugin"]["drv"], "the overlay gives another package");
 
+    rule(text(&facts["formatter"]).starts_with("nixfmt"), "the formatter is not nixfmt");
+
     // The outputs there have to be, and the one input.
     rule(strings(&facts["systems"]) == SYSTEMS, "a system is missing");
     for system in SYSTEMS {

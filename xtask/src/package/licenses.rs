@@ -106,6 +106,7 @@ mod tests {
                 license: Some("MIT".to_owned()),
                 source: Some("registry".to_owned()),
                 repository: None,
+                rust_version: None,
                 directory,
             }
         };

@@ -159,6 +159,7 @@ mod tests {
             license: Some("MIT/Apache-2.0".to_owned()),
             source: Some("registry".to_owned()),
             repository: None,
+            rust_version: None,
             directory: PathBuf::new(),
         };
         let value = component(&package, &checksums(lock));
