@@ -178,25 +178,28 @@ fn a_killed_zygote_is_replaced_while_requests_wait() {
 
 #[test]
 fn a_killed_child_fails_only_its_own_execution() {
-    let plugin = Plugin::start();
+    let plugin = &Plugin::start();
     plugin.settle();
     std::thread::scope(|scope| {
-        let doomed = scope.spawn(|| plugin.execute("import time; time.sleep(30)"));
-        eventually("it runs", || plugin.get("/health").body["running"] == 1);
+        let code = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(30)";
+        let doomed = scope.spawn(move || plugin.execute(code));
+        eventually("it runs", || written(plugin.scratch()).is_some_and(|text| !text.is_empty()));
         let code = "import os; os.getpid()";
         assert!(plugin.execute(code).result().as_u64().is_some());
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        // The one that sleeps is the one with a thread in a nap: the oldest child that is no spare.
-        for pid in plugin.processes("qntx:child") {
-            let syscall = std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
-            if syscall.contains("nanosleep") {
-                kill(pid);
-            }
-        }
+        kill(written(plugin.scratch()).unwrap().parse().unwrap());
         let answer = doomed.join().unwrap().expect(400, "killed");
         assert_eq!(answer.body["outcome_detail"]["signal"], 9);
     });
     assert!(lives(plugin.pid()));
+}
+
+/// What an execution wrote to the file `pid` of its scratch directory.
+fn written(place: &std::path::Path) -> Option<String> {
+    let mut entries = std::fs::read_dir(place).ok()?.flatten().map(|entry| entry.path());
+    entries.find_map(|path| match path.file_name()?.to_str()? {
+        "pid" => std::fs::read_to_string(path).ok(),
+        _ => written(&path),
+    })
 }
 
 fn kill(pid: u32) {
