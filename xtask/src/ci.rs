@@ -72,7 +72,7 @@ impl Ci {
                 passed(Package::of(portable.take()).run(sh))
             }),
             ("other Pythons", &|| self.other_pythons(sh)),
-            ("fetched Python", &|| fetched_python(sh)),
+            ("fetched Python", &|| self.fetched_python(sh)),
             ("fresh clone", &|| self.fresh_clone(sh)),
         ];
         let mut rows = Vec::new();
@@ -98,6 +98,22 @@ impl Ci {
             bail!("failed: {}", failed.join(", "));
         }
         Ok(())
+    }
+
+    /// `--fetch-python`, from a mirror on this machine.
+    fn fetched_python(&self, sh: &Shell) -> Result<Done> {
+        if !self.full {
+            return skipped("only with --full".to_owned());
+        }
+        let version = python::version(sh)?;
+        if !version.starts_with("3.13.") {
+            return skipped(format!("CPython {version} here, and a mirror of 3.13 is made of it"));
+        }
+        let beside = sh.target()?.join("tools-uv/bin/uv");
+        match which("uv").or_else(|| beside.is_file().then_some(beside)) {
+            Some(uv) => passed(mirror::check(sh, &uv)),
+            None => skipped("there is no uv here".to_owned()),
+        }
     }
 
     /// The README's two commands where nothing but their prerequisites is installed.
@@ -167,19 +183,6 @@ fn flake_step(sh: &Shell) -> Result<Done> {
         return skipped("there is no nix here to evaluate the flake".to_owned());
     }
     passed(flake::Nix::default().run(sh))
-}
-
-/// `--fetch-python`, from a mirror on this machine.
-fn fetched_python(sh: &Shell) -> Result<Done> {
-    let version = python::version(sh)?;
-    if !version.starts_with("3.13.") {
-        return skipped(format!("CPython {version} here, and a mirror of 3.13 is made of it"));
-    }
-    let beside = sh.target()?.join("tools-uv/bin/uv");
-    match which("uv").or_else(|| beside.is_file().then_some(beside)) {
-        Some(uv) => passed(mirror::check(sh, &uv)),
-        None => skipped("there is no uv here".to_owned()),
-    }
 }
 
 fn table(rows: &[Row]) -> String {
