@@ -2,8 +2,14 @@
 //! becomes of hostile ones.
 
 mod broken;
+mod confined;
 mod fixture;
+mod named;
+mod real;
+mod scripts;
+mod stream;
 mod switch;
+mod venv;
 mod wheel;
 
 use crate::support::Plugin;

@@ -25,7 +25,7 @@ use crate::error::{Fault, Rejected, RunError};
 use crate::handlers::Handlers;
 use crate::host::Host;
 use crate::lifecycle::Life;
-use crate::packages::Shared;
+use crate::packages::{Choice, Progress, Shared, choose};
 use crate::request::Request;
 use crate::sessions::{Interrupted, View};
 use crate::settings::Settings;
@@ -149,7 +149,7 @@ impl From<Rejected> for Reply {
             Rejected::Invalid { field, .. } => (field.as_deref(), None),
             Rejected::SessionGone { .. } => (Some("session"), None),
             Rejected::Busy { retry_after, .. } => (None, Some(render::retry_after(*retry_after))),
-            Rejected::ShuttingDown => (None, Some(5)),
+            Rejected::Preparing { .. } | Rejected::ShuttingDown => (None, Some(5)),
             Rejected::TooLarge { .. } => (None, None),
         };
         let reply = Self::json(rejected.status(), json::error(&rejected.to_string(), field));
@@ -230,6 +230,18 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
         &self.run
     }
 
+    /// Chooses the packages that `request` sees: those of the environment it
+    /// names, or what its script declares. To be kept until it is over.
+    pub async fn choose(
+        &self,
+        request: &mut Request,
+        named: Option<&str>,
+        progress: &Progress,
+    ) -> Result<Choice, RunError> {
+        let packages = self.packages.as_ref();
+        choose(packages, &self.run, &self.settings, request, named, progress).await
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -247,10 +259,15 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
 
     /// Answers one call.
     pub async fn call(&self, call: Call) -> Reply {
+        self.call_with(call, &Progress::default()).await
+    }
+
+    /// Answers one call, and tells how far it is while it takes long.
+    pub async fn call_with(&self, call: Call, progress: &Progress) -> Reply {
         let (path, query) = query::split(&call.path);
         let config = self.settings.config();
         let mut reply = match routes::find(&config.name, &call.method, &path) {
-            Match::Found(endpoint) => self.guarded(endpoint, &call, &query).await,
+            Match::Found(endpoint) => self.guarded(endpoint, &call, &query, progress).await,
             Match::WrongMethod(allowed) => {
                 let message = format!("{} is not allowed here, only {allowed}", call.method);
                 Reply::error(405, &message).with("allow", allowed)
@@ -268,19 +285,31 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
     }
 
     /// A bug of ours ends this call and nothing else.
-    async fn guarded(&self, endpoint: Endpoint, call: &Call, query: &Query) -> Reply {
-        let answer = AssertUnwindSafe(self.answer(endpoint, call, query));
+    async fn guarded(
+        &self,
+        endpoint: Endpoint,
+        call: &Call,
+        query: &Query,
+        progress: &Progress,
+    ) -> Reply {
+        let answer = AssertUnwindSafe(self.answer(endpoint, call, query, progress));
         answer.catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(method = %call.method, ?endpoint, "a call panicked");
             Reply::error(500, "the plugin failed; its log says how")
         })
     }
 
-    async fn answer(&self, endpoint: Endpoint, call: &Call, query: &Query) -> Reply {
+    async fn answer(
+        &self,
+        endpoint: Endpoint,
+        call: &Call,
+        query: &Query,
+        progress: &Progress,
+    ) -> Reply {
         let done = match endpoint {
             Endpoint::Index => Ok(self.index()),
             Endpoint::Execute | Endpoint::Evaluate | Endpoint::ExecuteFile => {
-                self.execute(endpoint, call).await
+                self.execute(endpoint, call, progress).await
             }
             Endpoint::Version => Ok(self.version().await),
             Endpoint::Modules => self.modules(call, query).await,
@@ -290,7 +319,7 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
             Endpoint::EndSession => Ok(self.end_session(call)),
             Endpoint::Interrupt => self.interrupt_session(call).await,
             Endpoint::Attestations => self.attestations(query).await,
-            Endpoint::Install => self.install(call).await,
+            Endpoint::Install => self.install(call, progress).await,
             Endpoint::Check => self.check(call, query).await,
             Endpoint::Environment => self.environment(query),
             Endpoint::Rollback => self.rollback(call).await,

@@ -69,6 +69,12 @@ pub const NO_INSTALLS: &str = "QNTX_PYTHON_NO_INSTALLS";
 pub const ALLOW_PACKAGE: &str = "QNTX_PYTHON_ALLOW_PACKAGE";
 /// `--index-url`
 pub const INDEX_URL: &str = "QNTX_PYTHON_INDEX_URL";
+/// `--allow-index`, separated by commas
+pub const ALLOW_INDEX: &str = "QNTX_PYTHON_ALLOW_INDEX";
+/// `--script-dependencies`: off, allow-list, on
+pub const SCRIPT_DEPENDENCIES: &str = "QNTX_PYTHON_SCRIPT_DEPENDENCIES";
+/// `--script-wait-secs`
+pub const SCRIPT_WAIT: &str = "QNTX_PYTHON_SCRIPT_WAIT_SECS";
 /// `--require-hashes`: true or false
 pub const REQUIRE_HASHES: &str = "QNTX_PYTHON_REQUIRE_HASHES";
 /// `--allow-package-urls`: true or false
@@ -124,6 +130,21 @@ pub fn passed(names: &[String]) -> std::collections::HashMap<String, String> {
 pub fn network() -> Vec<(OsString, OsString)> {
     let set = NETWORK.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
     set.collect()
+}
+
+/// Files and directories with certificates that the environment names.
+#[must_use]
+pub fn certificates() -> Vec<PathBuf> {
+    let set = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().filter_map(std::env::var_os);
+    set.flat_map(|value| std::env::split_paths(&value).collect::<Vec<_>>())
+        .filter(|path| path.is_absolute())
+        .collect()
+}
+
+/// The virtual environment that is active.
+#[must_use]
+pub fn virtual_environment() -> Option<PathBuf> {
+    Some(PathBuf::from(std::env::var_os("VIRTUAL_ENV")?)).filter(|path| path.is_absolute())
 }
 
 /// The absolute directories of PATH.

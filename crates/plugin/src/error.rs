@@ -19,6 +19,12 @@ pub enum Rejected {
     /// All slots and the queue are full.
     #[error("every slot is taken ({running} running, {queued} waiting): try again in {} s", retry_after.as_secs().max(1))]
     Busy { running: usize, queued: usize, retry_after: Duration },
+    /// What the script declares is not installed yet.
+    #[error(
+        "what the script declares is still being installed after {} s; the install goes on: try \
+         again", waited.as_secs()
+    )]
+    Preparing { waited: Duration },
     /// The plugin is shutting down.
     #[error("the plugin is shutting down")]
     ShuttingDown,
@@ -66,7 +72,7 @@ impl Rejected {
         match self {
             Self::Invalid { .. } => 400,
             Self::SessionGone { .. } => 410,
-            Self::Busy { .. } | Self::ShuttingDown => 503,
+            Self::Busy { .. } | Self::Preparing { .. } | Self::ShuttingDown => 503,
             Self::TooLarge { .. } => 413,
         }
     }

@@ -120,7 +120,7 @@ fn status(error: &RunError) -> Status {
             match rejected {
                 Rejected::Invalid { .. } => Status::invalid_argument(message),
                 Rejected::SessionGone { .. } => Status::failed_precondition(message),
-                Rejected::ShuttingDown => Status::unavailable(message),
+                Rejected::Preparing { .. } | Rejected::ShuttingDown => Status::unavailable(message),
                 Rejected::TooLarge { .. } => Status::out_of_range(message),
                 Rejected::Busy { retry_after, .. } => {
                     let mut status = Status::new(Code::ResourceExhausted, message);

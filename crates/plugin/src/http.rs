@@ -8,6 +8,7 @@
 //! `HandleHTTP` was let in by the core.
 
 mod guard;
+mod stream;
 
 pub use guard::{Guard, Token};
 
@@ -63,14 +64,15 @@ impl<E: Execute, A: Find> Face<E, A> {
             // A router's error type is empty.
             return self.grpc.oneshot(request).await.unwrap_or_else(|never| match never {});
         }
-        let reply = match self.guard.admit(&request) {
+        let answer = match self.guard.admit(&request) {
             Ok(()) => self.plain(request).await,
-            Err(refusal) => refusal,
+            Err(refusal) => Err(refusal),
         };
-        response(reply)
+        answer.unwrap_or_else(response)
     }
 
-    async fn plain(&self, request: Request<Incoming>) -> Reply {
+    /// Answers in pieces, or (`Err`) whole.
+    async fn plain(&self, request: Request<Incoming>) -> Result<Response<Body>, Reply> {
         let (parts, body) = request.into_parts();
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let name = self.api.settings().config().name.clone();
@@ -78,19 +80,18 @@ impl<E: Execute, A: Find> Face<E, A> {
         let known = matches!(routes::find(&name, parts.method.as_str(), &path), Match::Found(_));
         if known && parts.method == Method::POST && !guard::is_json(&parts.headers) {
             drain(body).await;
-            return Reply::error(
+            return Err(Reply::error(
                 415,
                 "the content type has to be application/json (curl: -H 'content-type: \
                  application/json')",
-            );
+            ));
         }
-        let body = if known { read(body).await } else { Ok(Bytes::new()) };
-        match body {
-            Ok(body) => {
-                let method = parts.method.as_str().to_owned();
-                self.api.call(Call { method, path: target, body, door: Door::Tcp }).await
-            }
-            Err(refusal) => refusal,
+        let body = if known { read(body).await? } else { Bytes::new() };
+        let method = parts.method.as_str().to_owned();
+        let call = Call { method, path: target, body, door: Door::Tcp };
+        match stream::Format::asked(&parts.headers).filter(|_| parts.method == Method::POST) {
+            Some(format) => stream::answer(Arc::clone(&self.api), call, format).await,
+            None => Err(self.api.call(call).await),
         }
     }
 }

@@ -5,30 +5,40 @@
 //! the supervisor; an install that fails, is cut off or is dropped leaves the
 //! generation that was in force in force.
 
+pub mod cage;
+pub mod choose;
 pub mod failure;
+pub mod flights;
 pub mod generation;
 pub mod inline;
 pub mod inspect;
 pub mod install;
+pub mod leases;
 pub mod place;
 pub mod policy;
 pub mod process;
+pub mod progress;
 pub mod requirement;
 pub mod role;
+mod script;
 pub mod try_out;
 pub mod uv;
+pub mod venv;
 
+pub use choose::{Choice, choose};
 pub use install::{Installed, Wanted};
 pub use policy::Policy;
+pub use progress::Progress;
 
 use crate::api::Execute;
 use crate::config::Config;
 use crate::error::{Fault, Rejected, RunError};
 use crate::settings::Settings;
 use crate::spawner::Spawner;
+use flights::Flights;
 use generation::Manifest;
-use place::{Lease, Lock, Place};
-use std::path::{Path, PathBuf};
+use leases::{Kept, Leases};
+use place::{Lock, Place};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,24 +50,18 @@ const AFTERGLOW: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Packages {
     spawner: Spawner,
-    leases: Mutex<Leases>,
+    leases: Arc<Leases>,
+    flights: Flights,
+    /// What executions that begin now see, when they ask for nothing else.
+    in_force: Mutex<Option<Seen>>,
 }
 
-/// The generations this process uses: by executions begun before a switch too.
-#[derive(Debug, Default)]
-struct Leases {
-    held: Vec<Held>,
-    /// What executions that begin now see.
-    in_force: Option<(Place, u64)>,
-}
-
+/// A generation on the path of executions.
 #[derive(Debug)]
-struct Held {
+struct Seen {
     place: Place,
     generation: u64,
-    /// When nothing can be left that uses it; `None` = in force, or about to be.
-    until: Option<Instant>,
-    _lease: Lease,
+    _kept: Option<Kept>,
 }
 
 /// Why an install or a rollback did not happen.
@@ -96,6 +100,10 @@ pub struct View {
     pub history: Vec<Manifest>,
     /// The text of the lock.
     pub lock: String,
+    /// The names of all environments.
+    pub names: Vec<String>,
+    /// How many environments of scripts there are.
+    pub scripts: u32,
 }
 
 impl Packages {
@@ -103,7 +111,12 @@ impl Packages {
     pub fn start() -> Result<Self, Fault> {
         let spawner = Spawner::start()
             .map_err(|source| Fault::System { what: "no thread can be started", source })?;
-        Ok(Self { spawner, leases: Mutex::default() })
+        Ok(Self {
+            spawner,
+            leases: Arc::default(),
+            flights: Flights::default(),
+            in_force: Mutex::default(),
+        })
     }
 
     /// `config` with the generation in force on its path, which this process
@@ -111,24 +124,32 @@ impl Packages {
     #[must_use]
     pub fn equip(&self, config: Config) -> Config {
         let (config, seen) = self.equipped(config);
-        self.enforce(seen, config.ceiling.wall);
+        self.enforce(seen);
         config
     }
 
     /// The configuration, and which generation of which place is on its path.
-    fn equipped(&self, mut config: Config) -> (Config, Option<(Place, u64)>) {
+    fn equipped(&self, mut config: Config) -> (Config, Option<Seen>) {
         let policy = config.packages.clone();
         let Some(place) = Place::of(&policy, &policy.environment) else { return (config, None) };
-        let current = place.current();
-        self.hold(&place, current);
-        if current > 0 {
-            config.site_dirs.push(place.site(current));
+        let generation = place.current();
+        let others = std::mem::take(&mut config.site_dirs);
+        let mut kept = None;
+        if generation > 0 {
+            match self.leases.hold(&place, generation, config.ceiling.wall + AFTERGLOW) {
+                Ok(held) => kept = Some(held),
+                Err(error) => {
+                    tracing::warn!(generation, %error, "a package generation can't be held on to");
+                }
+            }
+            config.site_dirs.push(place.site(generation));
         }
         // What older versions of the plugin installed there stays importable.
-        config.site_dirs.extend(policy.site_dir.filter(|directory| directory.is_dir()));
-        // A generation under way is tried out in a child.
-        config.read_paths.extend(place.root().parent().map(Path::to_owned));
-        (config, Some((place, current)))
+        config.site_dirs.extend(policy.site_dir.clone().filter(|directory| directory.is_dir()));
+        config.site_dirs.extend(others);
+        // A generation under way is tried out in a child, and others are chosen by requests.
+        config.read_paths.extend(policy.base());
+        (config, Some(Seen { place, generation, _kept: kept }))
     }
 
     /// As [`Packages::equip`], after making the environment's directory, so
@@ -159,7 +180,17 @@ impl Packages {
             Err(error) => return Err(PackageError::disk("the lock can't be read", &error)),
         };
         let in_force = (name == policy.environment).then(|| self.in_force(&place));
-        Ok(View { name, current, in_force, history: place.history(), lock, place })
+        let mut names = Place::names(policy);
+        if in_force.is_none() && !names.contains(&name) {
+            names.push(policy.environment.clone());
+            names.sort();
+            names.dedup();
+            let reason =
+                format!("there is no environment `{name}`; there are: {}", names.join(", "));
+            return Err(Rejected::field("environment", reason).into());
+        }
+        let scripts = u32::try_from(Place::scripts(policy).len()).unwrap_or(u32::MAX);
+        Ok(View { name, current, in_force, history: place.history(), lock, place, names, scripts })
     }
 
     /// Puts an older generation in force: `generation`, or the one before.
@@ -204,10 +235,9 @@ impl Packages {
     /// see it.
     async fn switch<E: Execute>(&self, run: &E, settings: &Settings) -> bool {
         let (config, seen) = self.equipped(Config::clone(&settings.config()));
-        let longest = config.ceiling.wall;
         let done = run.reconfigure(config).await;
         if done {
-            self.enforce(seen, longest);
+            self.enforce(seen);
         } else {
             tracing::warn!("executions see these packages after a restart");
         }
@@ -230,56 +260,18 @@ impl Packages {
     }
 
     fn in_force(&self, place: &Place) -> u64 {
-        let leases = self.leases();
-        let seen = leases.in_force.as_ref().filter(|(seen, _)| seen == place);
-        seen.map_or(0, |(_, generation)| *generation)
+        let seen = self.seen();
+        seen.as_ref().filter(|seen| seen.place == *place).map_or(0, |seen| seen.generation)
     }
 
-    /// From now on executions see this; what they saw before is let go of when
-    /// the longest of them has to be over.
-    fn enforce(&self, seen: Option<(Place, u64)>, longest: Duration) {
-        let mut leases = self.leases();
-        let now = Instant::now();
-        leases.held.retain(|held| held.until.is_none_or(|until| until > now));
-        for held in &mut leases.held {
-            let current = seen
-                .as_ref()
-                .is_some_and(|(place, n)| held.place == *place && held.generation == *n);
-            held.until = match held.until {
-                _ if current => None,
-                Some(until) => Some(until),
-                None => Some(now + longest + AFTERGLOW),
-            };
-        }
-        leases.in_force = seen;
+    /// From now on executions see this.
+    fn enforce(&self, seen: Option<Seen>) {
+        let before = std::mem::replace(&mut *self.seen(), seen);
+        drop(before);
     }
 
-    /// Keeps a generation from being removed.
-    fn hold(&self, place: &Place, generation: u64) {
-        let mut leases = self.leases();
-        let same = |held: &Held| held.generation == generation && held.place == *place;
-        if generation == 0 {
-            return;
-        }
-        if let Some(held) = leases.held.iter_mut().find(|held| same(held)) {
-            held.until = None;
-            return;
-        }
-        match place.lease(generation) {
-            Ok(lease) => leases.held.push(Held {
-                place: place.clone(),
-                generation,
-                until: None,
-                _lease: lease,
-            }),
-            Err(error) => {
-                tracing::warn!(generation, %error, "a package generation can't be held on to");
-            }
-        }
-    }
-
-    fn leases(&self) -> MutexGuard<'_, Leases> {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seen(&self) -> MutexGuard<'_, Option<Seen>> {
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -287,22 +279,12 @@ impl Packages {
 fn place_of(policy: &Policy, environment: Option<&str>) -> Result<(String, Place), PackageError> {
     let name = environment.unwrap_or(&policy.environment);
     policy::environment_name(name)?;
-    let place = Place::of(policy, name).ok_or_else(|| {
-        PackageError::failed(
-            "there is no home directory to keep packages in; `site_dir` names a place",
-        )
-    })?;
+    let place = Place::of(policy, name).ok_or_else(no_home)?;
     Ok((name.to_owned(), place))
 }
 
-/// Where uv keeps what it downloaded: beside the environments, so that files
-/// are linked instead of copied.
-fn cache(place: &Place) -> PathBuf {
-    let base = place.root().parent().unwrap_or(place.root());
-    base.with_file_name(match base.file_name().and_then(|name| name.to_str()) {
-        Some(".environments") => ".uv-cache",
-        Some(_) | None => "uv-cache",
-    })
+fn no_home() -> PackageError {
+    PackageError::failed("there is no home directory to keep packages in; `site_dir` names a place")
 }
 
 /// Shared by the parts of an install.

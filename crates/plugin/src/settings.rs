@@ -7,8 +7,7 @@
 
 use crate::api::limits;
 use crate::config::Config;
-use crate::packages::Policy;
-use crate::packages::policy::environment_name;
+use crate::packages::policy::{environment_name, index_address};
 use crate::profile::Reserved;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -139,7 +138,28 @@ pub const KEYS: &[Key] = &[
         NONE,
         "Names that may be installed, separated by commas; empty: every",
     ),
-    key("index_url", "string", "", NONE, "The one package index; empty: the request's, else PyPI"),
+    key("index_url", "string", "", NONE, "The package index; empty: PyPI"),
+    key(
+        "allowed_indexes",
+        "string",
+        "",
+        NONE,
+        "Further indexes that a request may name, separated by commas",
+    ),
+    key(
+        "script_dependencies",
+        "string",
+        "off",
+        NONE,
+        "Whether scripts get what they declare (PEP 723): off, allow-list, on",
+    ),
+    key(
+        "script_wait_secs",
+        "number",
+        "120",
+        ("0.001", "86400"),
+        "Longest an execution waits for what its script declares, seconds",
+    ),
     key(
         "require_hashes",
         "boolean",
@@ -332,10 +352,14 @@ fn set(config: &mut Config, name: &str, value: &str) -> Option<()> {
         }
         "installs" => config.packages.installs = flag(value)?,
         "allowed_packages" => config.packages.allowed = list(value, ','),
-        "index_url" => {
-            let any = Policy { index_url: None, ..config.packages.clone() };
-            config.packages.index_url = any.index(Some(value)).ok()?;
+        "index_url" => config.packages.index_url = Some(index_address(value)?),
+        "allowed_indexes" => {
+            let all = list(value, ',');
+            let all = all.iter().map(|url| index_address(url)).collect::<Option<Vec<_>>>();
+            config.packages.indexes = all?;
         }
+        "script_dependencies" => config.packages.scripts = value.parse().ok()?,
+        "script_wait_secs" => config.packages.script_wait = secs(value)?,
         "require_hashes" => config.packages.require_hashes = flag(value)?,
         "install_timeout_secs" => config.packages.timeout = secs(value)?,
         "keep_generations" => config.packages.keep = whole(value, 0.0, 1000.0)? as usize,

@@ -7,7 +7,7 @@
 //!
 //! **Invariant:** every layer handles every right that the kernel knows, so whatever a rule does
 //! not grant is denied; sockets, devices and listening are granted by no rule, `EXECUTE` and TCP
-//! connections by none but those of a grant.
+//! connections by none but those of a grant or of a [tool](crate::tool).
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -40,8 +40,10 @@ pub(crate) enum Reach {
     Scratch,
     /// The same, where an operator granted it, for a directory or a file.
     Write,
-    /// Read and execute, where an operator granted it.
+    /// Read and execute, where an operator granted it, or a tool has to.
     Execute,
+    /// As [`Scratch`](Self::Scratch), and execute what was written.
+    Workshop,
 }
 
 impl Reach {
@@ -52,6 +54,9 @@ impl Reach {
             Self::List => AccessFs::ReadDir.into(),
             Self::ReadWriteFile => file | AccessFs::WriteFile | AccessFs::Truncate,
             Self::Execute => file | AccessFs::ReadDir | AccessFs::Execute,
+            Self::Workshop => {
+                return Self::Scratch.rights(abi, is_dir) | Self::Execute.rights(abi, is_dir);
+            }
             Self::Scratch | Self::Write => {
                 file | AccessFs::ReadDir
                     | AccessFs::WriteFile
@@ -86,7 +91,8 @@ impl Rule {
             source: errno.into(),
         };
         // a link in place of a scratch directory would grant writing elsewhere
-        let links = if reach == Reach::Scratch { OFlags::NOFOLLOW } else { OFlags::empty() };
+        let whole = matches!(reach, Reach::Scratch | Reach::Workshop);
+        let links = if whole { OFlags::NOFOLLOW } else { OFlags::empty() };
         let flags = OFlags::PATH | OFlags::CLOEXEC | links;
         let fd = match rustix::fs::open(path, flags, Mode::empty()) {
             Ok(fd) => fd,
@@ -95,7 +101,7 @@ impl Rule {
         };
         let mode = rustix::fs::fstat(&fd).map_err(failed)?.st_mode;
         let is_dir = rustix::fs::FileType::from_raw_mode(mode) == rustix::fs::FileType::Directory;
-        if reach == Reach::Scratch && !is_dir {
+        if whole && !is_dir {
             return Err(failed(rustix::io::Errno::NOTDIR));
         }
         Ok(Some(Self { fd, reach, is_dir }))
@@ -204,6 +210,23 @@ pub(crate) fn restrict<'a>(
     rules: impl Iterator<Item = &'a Rule>,
     ports: &[u16],
 ) -> Result<(), SealError> {
+    restrict_to(abi, AccessNet::from_all(known_abi(abi)), rules, ports)
+}
+
+/// As [`restrict`], for a tool: TCP connections go through, listening does not.
+pub(crate) fn restrict_tool<'a>(
+    abi: u32,
+    rules: impl Iterator<Item = &'a Rule>,
+) -> Result<(), SealError> {
+    restrict_to(abi, AccessNet::from_all(known_abi(abi)) & AccessNet::BindTcp, rules, &[])
+}
+
+fn restrict_to<'a>(
+    abi: u32,
+    network: BitFlags<AccessNet>,
+    rules: impl Iterator<Item = &'a Rule>,
+    ports: &[u16],
+) -> Result<(), SealError> {
     if abi == 0 {
         return Ok(());
     }
@@ -211,7 +234,7 @@ pub(crate) fn restrict<'a>(
     let known = known_abi(abi);
     let handled = sys::LandlockHandled {
         file: AccessFs::from_all(known).bits(),
-        network: AccessNet::from_all(known).bits(),
+        network: network.bits(),
         scoped: Scope::from_all(known).bits(),
     };
     let ruleset = sys::landlock_create(&handled).map_err(failed("create a landlock ruleset"))?;
@@ -265,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn no_reach_grants_sockets_or_devices_and_one_grants_execution() {
+    fn no_reach_grants_sockets_or_devices_and_two_grant_execution() {
         let never = AccessFs::MakeChar
             | AccessFs::MakeBlock
             | AccessFs::MakeSock
@@ -279,12 +302,14 @@ mod tests {
                 Reach::Scratch,
                 Reach::Write,
                 Reach::Execute,
+                Reach::Workshop,
             ] {
                 for is_dir in [true, false] {
                     let rights = reach.rights(known_abi(abi), is_dir);
                     assert!((rights & never).is_empty(), "{reach:?} at {abi}: {rights:?}");
                     let executes = rights.contains(AccessFs::Execute);
-                    assert_eq!(executes, reach == Reach::Execute, "{reach:?} at {abi}");
+                    let may = matches!(reach, Reach::Execute | Reach::Workshop);
+                    assert_eq!(executes, may, "{reach:?} at {abi}");
                     assert!(AccessFs::from_all(known_abi(abi)).contains(rights));
                 }
             }

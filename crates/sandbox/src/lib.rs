@@ -42,6 +42,8 @@ mod seccomp;
 mod sys;
 #[cfg(target_os = "linux")]
 pub mod syscalls;
+#[cfg(target_os = "linux")]
+pub mod tool;
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 
@@ -52,5 +54,5 @@ pub use policy::{ChildPolicy, SYSTEM_READ_PATHS, ZygotePolicy, default_read_path
 pub use seal::{ChildSeal, Confined, seal_zygote};
 #[cfg(not(target_os = "linux"))]
 pub use unsupported::{
-    ChildSeal, Confined, fds, harden, kernel, process, report, rlimit, seal_zygote, syscalls,
+    ChildSeal, Confined, fds, harden, kernel, process, report, rlimit, seal_zygote, syscalls, tool,
 };

@@ -6,6 +6,7 @@
 mod examples;
 mod handlers;
 mod lifecycle;
+mod packages;
 mod python;
 mod restart;
 mod services;
@@ -108,6 +109,9 @@ scenarios! {
         ground_keeps_what_is_deferred
         an_answer_of_twenty_mebibytes_is_read
         many_queries_left_in_the_middle_are_no_limit;
+    packages:
+        packages_installed_through_the_core_are_there_for_the_next_execution
+        a_glyph_script_brings_what_it_declares;
     examples:
         the_watcher_answers_orders
         the_schedule_counts

@@ -171,3 +171,55 @@ fn walk(directory: &std::path::Path, see: &mut impl FnMut(&std::path::Path)) {
         }
     }
 }
+
+#[test]
+fn an_index_that_lies_installs_nothing() {
+    let (name, mut cut) = module("cut", "1.0", "x = 1");
+    cut.truncate(cut.len() / 2);
+    let index = Index::of([
+        module("fine", "1.0", "x = 1"),
+        module("tampered", "1.0", "x = 1"),
+        module("local", "1.0", "x = 1"),
+        (name, cut),
+        ("notazip-1.0-py3-none-any.whl".to_owned(), b"not an archive".to_vec()),
+    ]);
+    let bed = Bed::new(index);
+    bed.installed("fine");
+    for (package, words) in [
+        ("tampered", vec!["tampered", "ash"]),
+        ("cut", vec!["cut"]),
+        ("notazip", vec!["notazip"]),
+        ("local", vec!["local"]),
+        ("garbage", vec!["garbage"]),
+    ] {
+        let reason = bed.refused(package);
+        for word in words {
+            assert!(reason.contains(word), "{package}: {reason}");
+        }
+        assert!(!reason.contains('\n'), "{reason}");
+    }
+    assert_eq!(bed.plugin.get("/uv/environment").body["generation"], 1);
+    assert_eq!(bed.left_over(), [""; 0]);
+    bed.plugin.execute("import fine").expect(200, "value");
+    let impatient = Bed::with(Index::of([]), &["--install-timeout-secs", "3"]);
+    let reason = impatient.refused("endless");
+    assert!(reason.contains("not done within"), "{reason}");
+}
+
+#[test]
+fn a_disk_that_is_full_leaves_the_generation_in_force() {
+    let big = format!("x = \"{}\"", "y".repeat(3 << 20));
+    let index = Index::of([module("small", "1.0", "x = 1"), module("big", "1.0", &big)]);
+    let bed = Bed::new(index);
+    bed.installed("small");
+    // No file of more than a mebibyte can be written: the kernel's answer is that of a full disk.
+    let pid = i32::try_from(bed.plugin.pid()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid);
+    let limit = rustix::process::Rlimit { current: Some(1 << 20), maximum: Some(1 << 20) };
+    rustix::process::prlimit(pid, rustix::process::Resource::Fsize, limit).unwrap();
+    let reason = bed.refused("big");
+    assert!(reason.contains("big") || reason.contains("signal"), "{reason}");
+    assert_eq!(bed.plugin.get("/uv/environment").body["generation"], 1);
+    assert_eq!(bed.left_over(), [""; 0]);
+    bed.plugin.execute("import small").expect(200, "value");
+}

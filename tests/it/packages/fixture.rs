@@ -38,6 +38,14 @@ pub(crate) fn uv() -> &'static Path {
     })
 }
 
+/// The interpreter that the plugin is built against.
+pub(crate) fn python() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let found = Command::new(root.join("tools/find-python")).arg("--path").output().unwrap();
+    let path = PathBuf::from(String::from_utf8(found.stdout).unwrap().trim());
+    path.canonicalize().unwrap()
+}
+
 /// A plugin whose packages come from `index` alone.
 pub(crate) struct Bed {
     pub(crate) plugin: Plugin,
@@ -65,6 +73,29 @@ impl Bed {
     /// Another plugin over the same place.
     pub(crate) fn another(&self) -> Plugin {
         start(&self.flags)
+    }
+
+    /// The same with another program in the place of uv, and variables in its environment.
+    pub(crate) fn with_program(
+        index: Index,
+        program: &Path,
+        variables: &[(&str, &str)],
+        more: &[&str],
+    ) -> Self {
+        let bed = Self::with(index, more);
+        let mut flags = bed.flags.clone();
+        let at = flags.iter().position(|flag| flag == "--uv").unwrap();
+        flags[at + 1] = program.to_str().unwrap().to_owned();
+        let mut command = Command::new(crate::support::BINARY);
+        command.envs(variables.iter().copied());
+        let given: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let plugin = Plugin::start_command(command, &given, tempfile::tempdir().unwrap());
+        Self { plugin, flags, ..bed }
+    }
+
+    /// How many installs came to their end so far.
+    pub(crate) fn installs(&self) -> usize {
+        self.plugin.log().matches("packages installed").count()
     }
 
     /// The directory of the environment in use.

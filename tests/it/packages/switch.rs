@@ -19,10 +19,12 @@ fn executions_in_flight_keep_the_generation_they_began_with_and_none_fails() {
     let (over, runs) = (AtomicBool::new(false), AtomicU64::new(0));
     let seen = std::sync::Mutex::new(std::collections::BTreeSet::new());
     std::thread::scope(|scope| {
-        for _ in 0..50 {
+        for _ in 0..200 {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
-                    let answer = bed.plugin.execute(code).expect(200, "value");
+                    // Two hundred are under way at each switch: those that run, and those that wait.
+                    let patient = json!({"queue_timeout_secs": 55});
+                    let answer = bed.plugin.execute_with(code, patient).expect(200, "value");
                     let result = answer.result();
                     assert_eq!(result[0], result[1], "two generations in one execution");
                     seen.lock().unwrap().insert(result[0].as_u64().unwrap());
@@ -40,7 +42,7 @@ fn executions_in_flight_keep_the_generation_they_began_with_and_none_fails() {
         }
         over.store(true, Ordering::Relaxed);
     });
-    assert!(runs.load(Ordering::Relaxed) >= 100, "{runs:?}");
+    assert!(runs.load(Ordering::Relaxed) >= 400, "{runs:?}");
     assert!(seen.lock().unwrap().len() >= 2, "{seen:?}");
     let last = bed.plugin.execute("import both, same\n(both.v, same.v)").expect(200, "value");
     assert_eq!(last.result(), &json!([4, 4]));

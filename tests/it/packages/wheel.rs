@@ -49,6 +49,18 @@ pub(crate) fn module(name: &str, version: &str, source: &str) -> (String, Vec<u8
     wheel(name, version, &[], &[(&format!("{name}.py"), source, FILE)])
 }
 
+/// What a package is built from: a file name and an archive.
+pub(crate) fn source(name: &str, version: &str, files: &[(&str, &str)]) -> (String, Vec<u8>) {
+    let top = format!("{name}-{version}");
+    let info = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
+    let own = [("PKG-INFO", info.as_str())];
+    let named: Vec<(String, &str)> =
+        files.iter().chain(&own).map(|(path, text)| (format!("{top}/{path}"), *text)).collect();
+    let entries: Vec<Entry<'_>> =
+        named.iter().map(|(path, text)| (path.as_str(), *text, FILE)).collect();
+    (format!("{top}.zip"), zip(&entries))
+}
+
 /// An archive without compression.
 fn zip(entries: &[Entry<'_>]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
@@ -156,6 +168,14 @@ fn serve(stream: &TcpStream, port: u16, shelf: &Shelf) -> std::io::Result<()> {
             reader.read_line(&mut line)?;
         }
         let wheels = shelf.wheels.lock().unwrap().clone();
+        if path.trim_end_matches('/').ends_with("/endless") {
+            let mut stream = stream;
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n")?;
+            loop {
+                stream.write_all(&[b' '; 4096])?;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
         let (status, kind, body) = if let Some(name) = path.strip_prefix("/files/") {
             std::thread::sleep(Duration::from_millis(shelf.slow.load(Ordering::Relaxed)));
             match wheels.get(name) {
@@ -178,7 +198,13 @@ fn serve(stream: &TcpStream, port: u16, shelf: &Shelf) -> std::io::Result<()> {
                         Some("future") => " data-requires-python=\"&gt;=4\"",
                         Some(_) | None => "",
                     };
-                    let url = format!("http://127.0.0.1:{port}/files/{file}");
+                    let url = match file.split('-').next() {
+                        Some("tampered") => {
+                            format!("http://127.0.0.1:{port}/files/{file}#sha256={:064}", 0)
+                        }
+                        Some("local") => format!("file:///etc/{file}"),
+                        Some(_) | None => format!("http://127.0.0.1:{port}/files/{file}"),
+                    };
                     format!("<a href=\"{url}\"{says}>{file}</a>\n")
                 })
                 .collect();
@@ -186,7 +212,10 @@ fn serve(stream: &TcpStream, port: u16, shelf: &Shelf) -> std::io::Result<()> {
             (
                 status,
                 "text/html",
-                format!("<!DOCTYPE html><html><body>{links}</body></html>").into(),
+                match asked {
+                    "garbage" => (0..=255).cycle().take(1 << 16).collect(),
+                    _ => format!("<!DOCTYPE html><html><body>{links}</body></html>").into(),
+                },
             )
         };
         let mut stream = stream;

@@ -13,7 +13,7 @@ use crate::api::{Api, Call, Door, Execute, Reply, attestations, limits};
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::error::{Rejected, RunError};
-use crate::packages::inline;
+use crate::packages::Progress;
 use crate::profile;
 use crate::request::{Request, Source};
 use bytes::Bytes;
@@ -27,19 +27,21 @@ const LARGE: usize = 256 << 10;
 const MAX_SESSION: usize = 128;
 
 impl<E: Execute, A: attestations::Find> Api<E, A> {
-    pub(super) async fn execute(&self, endpoint: Endpoint, call: &Call) -> Result<Reply, RunError> {
+    pub(super) async fn execute(
+        &self,
+        endpoint: Endpoint,
+        call: &Call,
+        progress: &Progress,
+    ) -> Result<Reply, RunError> {
         let config = self.settings.config();
-        let mut request = request(endpoint, &call.body, &config)?;
+        let (mut request, named) = request(endpoint, &call.body, &config)?;
         if call.door == Door::Core && !request.glyph_id.is_empty() {
             request.caller = Caller::glyph(&request.glyph_id);
         }
+        let choice = self.choose(&mut request, named.as_deref(), progress).await?;
         let bounds = Bounds { limits: request.limits.clone(), ceiling: config.ceiling.clone() };
-        let declared = match &request.source {
-            Source::Code { text, .. } => inline::dependencies(text),
-            Source::Expression(_) | Source::File(_) | Source::Declarations(_) => Vec::new(),
-        };
         let mut answer = self.run.execute(request).await?;
-        inline::explain(&mut answer, &declared);
+        choice.explain(&mut answer);
         let status = if answer.outcome.success() { 200 } else { 400 };
         let cap = match call.door {
             Door::Core => render::MESSAGE_CAP,
@@ -63,8 +65,12 @@ pub async fn rendered(answer: Answer, bounds: Bounds, shape: Shape) -> Bytes {
     task.await.unwrap_or_default()
 }
 
-/// Reads the body of one of the three routes.
-pub fn request(endpoint: Endpoint, bytes: &[u8], config: &Config) -> Result<Request, Rejected> {
+/// Reads the body of one of the three routes; and which environment it names.
+pub fn request(
+    endpoint: Endpoint,
+    bytes: &[u8],
+    config: &Config,
+) -> Result<(Request, Option<String>), Rejected> {
     let mut body = Body::parse(bytes)?;
     // A misspelt field is named before the one that is missing for it.
     let source = source(endpoint, &mut body, config);
@@ -87,6 +93,7 @@ pub fn request(endpoint: Endpoint, bytes: &[u8], config: &Config) -> Result<Requ
     request.upstream = body.object("upstream_attestation")?;
     request.stdin = body.take::<String>("stdin", "a string")?.map(Bytes::from).unwrap_or_default();
     request.session = session(&mut body)?;
+    let environment = body.text("environment")?;
     if let Some(secs) = body.take("queue_timeout_secs", "a number of seconds")? {
         let most = Duration::from_secs(3600);
         request.queue_timeout =
@@ -94,7 +101,7 @@ pub fn request(endpoint: Endpoint, bytes: &[u8], config: &Config) -> Result<Requ
     }
     body.finish()?;
     request.source = source?;
-    Ok(request)
+    Ok((request, environment))
 }
 
 /// The limits of requests that name this profile; empty is the default one.

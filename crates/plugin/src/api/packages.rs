@@ -9,7 +9,7 @@ use crate::api::query::Query;
 use crate::api::{Api, Call, Execute, Reply, attestations, modules};
 use crate::error::{Rejected, RunError};
 use crate::packages::generation::Manifest;
-use crate::packages::{Installed, PackageError, Shared, View, Wanted, install, try_out};
+use crate::packages::{Installed, PackageError, Progress, Shared, View, Wanted, install, try_out};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -17,11 +17,15 @@ use std::time::{Duration, Instant};
 const MAX_PACKAGES: usize = 200;
 
 impl<E: Execute, A: attestations::Find> Api<E, A> {
-    pub(super) async fn install(&self, call: &Call) -> Result<Reply, RunError> {
+    pub(super) async fn install(
+        &self,
+        call: &Call,
+        progress: &Progress,
+    ) -> Result<Reply, RunError> {
         let wanted = wanted(&call.body)?;
         let began = Instant::now();
         let packages = self.packages()?;
-        let done = install::install(&packages, &self.run, &self.settings, wanted).await;
+        let done = install::install(&packages, &self.run, &self.settings, wanted, progress).await;
         let spent = began.elapsed();
         match done {
             Ok(installed) => Ok(Reply::json(200, body(&Ok(&installed), spent))),
@@ -260,6 +264,8 @@ fn viewed(done: Result<View, PackageError>, began: Option<Instant>) -> Result<Re
 fn environment(w: &mut Writer, view: &View) {
     let current = view.history.iter().find(|manifest| manifest.generation == view.current);
     w.key("environment").string(&view.name);
+    w.key("environments").strings(&view.names);
+    w.key("script_environments").number(view.scripts);
     w.key("path").string(view.place.root().to_string_lossy().as_bytes());
     w.key("generation").number(view.current);
     match view.in_force {

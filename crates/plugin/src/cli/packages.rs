@@ -1,12 +1,14 @@
 //! The flags about packages.
 //!
-//! **Invariant:** what makes installing more dangerous is a flag, never a key
+//! **Invariant:** what lets code of packages run outside the sandbox, or has
+//! packages come from an address that a request names, is a flag, never a key
 //! that a core could send.
 
 use super::{Failure, absolute_one, secs};
 use crate::config::Config;
 use crate::env;
-use crate::packages::policy::environment_name;
+use crate::packages::policy::{Scripts, environment_name, index_address};
+use crate::packages::venv;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use std::collections::BTreeSet;
@@ -31,9 +33,18 @@ pub struct PackageOptions {
     /// A package that may be asked for; repeatable; its dependencies may come along [default: every]
     #[arg(long, global = true, value_name = "NAME", value_delimiter = ',', env = env::ALLOW_PACKAGE)]
     pub allow_package: Vec<String>,
-    /// The one package index that is used [default: that of the request, else PyPI]
+    /// The package index that is used [default: PyPI]
     #[arg(long, global = true, value_name = "URL", env = env::INDEX_URL, hide_env_values = true)]
     pub index_url: Option<String>,
+    /// A further index that a request may name; repeatable
+    #[arg(long, global = true, value_name = "URL", value_delimiter = ',', env = env::ALLOW_INDEX, hide_env_values = true)]
+    pub allow_index: Vec<String>,
+    /// Install what scripts declare (PEP 723): off, allow-list (names of --allow-package), on [default: off]
+    #[arg(long, global = true, value_name = "WHEN", env = env::SCRIPT_DEPENDENCIES)]
+    pub script_dependencies: Option<Scripts>,
+    /// The longest an execution waits for that [default: 120]
+    #[arg(long, global = true, value_name = "SECS", value_parser = secs, env = env::SCRIPT_WAIT)]
+    pub script_wait_secs: Option<Duration>,
     /// Install only packages whose hashes come with the request
     #[arg(long, global = true, value_parser = BoolishValueParser::new(), env = env::REQUIRE_HASHES)]
     pub require_hashes: bool,
@@ -60,6 +71,12 @@ impl PackageOptions {
     ) -> Result<(), Failure> {
         let policy = &mut config.packages;
         policy.home = env::data_home();
+        if let Some(root) = env::virtual_environment() {
+            match venv::site(&root) {
+                Ok(site) => config.site_dirs.push(site),
+                Err(reason) => tracing::warn!("{reason}"),
+            }
+        }
         let mut set = |given: bool, key| {
             if given {
                 fixed.insert(key);
@@ -85,9 +102,19 @@ impl PackageOptions {
         }
         if let Some(url) = &self.index_url {
             set(true, "index_url");
-            policy.index_url = policy
-                .index(Some(url))
-                .map_err(|_| Failure::usage("--index-url has to be an http or https address"))?;
+            policy.index_url = Some(index("--index-url", url)?);
+        }
+        if set(!self.allow_index.is_empty(), "allowed_indexes") {
+            let all = self.allow_index.iter().map(|url| index("--allow-index", url));
+            policy.indexes = all.collect::<Result<_, _>>()?;
+        }
+        if let Some(scripts) = self.script_dependencies {
+            set(true, "script_dependencies");
+            policy.scripts = scripts;
+        }
+        if let Some(wait) = self.script_wait_secs {
+            set(true, "script_wait_secs");
+            policy.script_wait = wait;
         }
         if set(self.require_hashes, "require_hashes") {
             policy.require_hashes = true;
@@ -104,4 +131,9 @@ impl PackageOptions {
         }
         Ok(())
     }
+}
+
+fn index(flag: &str, url: &str) -> Result<String, Failure> {
+    index_address(url)
+        .ok_or_else(|| Failure::usage(format!("{flag} has to be an http or https address")))
 }

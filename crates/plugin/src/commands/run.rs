@@ -10,13 +10,16 @@ use crate::api::outcome::{self, Bounds};
 use crate::cli::{Command, Exit, Failure, Invocation};
 use crate::config::Config;
 use crate::error::RunError;
-use crate::packages::Packages;
+use crate::packages::{Packages, Progress, choose};
 use crate::request::{Request, Source};
+use crate::settings::Settings;
 use crate::supervisor::Supervisor;
 use bytes::Bytes;
 use proto::Outcome;
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -128,12 +131,22 @@ async fn execute(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| cannot(e.into()))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| cannot(e.into()))?;
     let host = host(invocation).await?;
-    let packages = Packages::start().map_err(|e| cannot(e.into()))?;
+    let packages = Arc::new(Packages::start().map_err(|e| cannot(e.into()))?);
+    let settings = Arc::new(Settings::new(config.clone(), BTreeSet::new(), false));
     let supervisor = Supervisor::start(packages.equip(config), host.clone())
         .await
         .map_err(|e| cannot(e.into()))?;
+    let run = Arc::new(supervisor.clone());
+    let work = async {
+        let mut request = request;
+        let quiet = Progress::default();
+        let choice = choose(Some(&packages), &run, &settings, &mut request, None, &quiet).await?;
+        let mut answer = run.execute(request).await?;
+        choice.explain(&mut answer);
+        Ok(answer)
+    };
     let ended = tokio::select! {
-        ended = supervisor.execute(request) => Some(ended),
+        ended = work => Some(ended),
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
     };

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::declarations::{RELOAD, script};
 use crate::error::RunError;
 use crate::handlers::{Caller, Ran, Run};
+use crate::packages::Progress;
 use crate::request::{Class, Request, Source};
 use bytes::Bytes;
 use proto::protocol::{ExecuteJobRequest, ExecuteJobResponse, JobLogEntry};
@@ -163,7 +164,13 @@ async fn execute<E: Execute, A: Find>(
     request.class = Class::Job;
     request.caller = crate::caller::Caller::handler(&job.handler_name);
     let bounds = Bounds { limits: request.limits.clone(), ceiling: config.ceiling.clone() };
-    match api.runner().execute(request).await {
+    let run = async {
+        let choice = api.choose(&mut request, None, &Progress::default()).await?;
+        let mut answer = api.runner().execute(request).await?;
+        choice.explain(&mut answer);
+        Ok(answer)
+    };
+    match run.await {
         Ok(answer) => finished(answer, bounds).await,
         Err(RunError::Rejected(rejected)) => failed(rejected.to_string(), Vec::new()),
         Err(RunError::Fault(fault)) => {

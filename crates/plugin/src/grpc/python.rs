@@ -9,7 +9,8 @@ use crate::api::outcome::{Bounds, sentence};
 use crate::api::render::{self, Shape};
 use crate::api::{Execute, body, execute, json};
 use crate::caller::Caller;
-use crate::error::RunError;
+use crate::error::{Rejected, RunError};
+use crate::packages::Progress;
 use crate::request::{Class, Request, Source};
 use bytes::Bytes;
 use proto::protocol::python_service_server::PythonService;
@@ -48,7 +49,16 @@ impl<E: Execute, A: Find, R: Rewire> PythonService for Plugin<E, A, R> {
             }
         }
         let bounds = Bounds { limits: run.limits.clone(), ceiling: config.ceiling.clone() };
-        let answer = self.api.runner().execute(run).await.map_err(|e| status(&e))?;
+        let choice = match self.api.choose(&mut run, None, &Progress::default()).await {
+            Ok(choice) => choice,
+            // The program's own wish, and its fault.
+            Err(RunError::Rejected(Rejected::Invalid { reason, .. })) => {
+                return Ok(Response::new(refused(&reason)));
+            }
+            Err(error) => return Err(status(&error)),
+        };
+        let mut answer = self.api.runner().execute(run).await.map_err(|e| status(&e))?;
+        choice.explain(&mut answer);
         let success = answer.outcome.success();
         let output = render::output(&answer);
         let error = sentence(&answer, &bounds).map(std::borrow::Cow::into_owned);

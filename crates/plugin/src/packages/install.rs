@@ -3,16 +3,18 @@
 //! **Invariant:** until the last step nothing outside the staging directory
 //! changes; the last step goes through also when nobody waits for it any more.
 
+use super::cage::Cage;
 use super::generation::{Locked, Manifest, Package, locked, write_lock};
-use super::place::{Lock, Place, Staging};
+use super::place::{self, Lock, Place, Staging};
 use super::requirement::Requirement;
 use super::uv::{self, Uv, Wish};
-use super::{PackageError, Shared, cache, inspect, place_of, try_out};
+use super::{PackageError, Packages, Progress, Shared, inspect, no_home, place_of, try_out};
 use crate::api::{Execute, chain};
 use crate::config::Config;
 use crate::error::Rejected;
 use crate::settings::Settings;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -58,14 +60,29 @@ pub struct Installed {
 }
 
 /// What is known before anything runs.
-struct Plan {
-    config: Arc<Config>,
-    name: String,
-    place: Place,
-    asked: Vec<Requirement>,
-    wish: Wish,
-    program: std::path::PathBuf,
-    until: Instant,
+pub(super) struct Plan {
+    /// It is what a script declares: one generation, seen by who asks for it.
+    pub(super) script: bool,
+    pub(super) config: Arc<Config>,
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) asked: Vec<Requirement>,
+    pub(super) wish: Wish,
+    pub(super) program: std::path::PathBuf,
+    pub(super) until: Instant,
+}
+
+impl Plan {
+    /// What uv may reach in this install.
+    fn cage(&self, python: &Path, staging: &Path, cache: &Path) -> Cage {
+        let config = &self.config;
+        Cage {
+            write: vec![staging.to_owned(), cache.to_owned()],
+            abi_cap: config.landlock_abi_cap,
+            allow_weak: config.allow_weak_sandbox || config.no_sandbox,
+            ..Cage::of(&self.program, python, !self.wish.only_binary)
+        }
+    }
 }
 
 /// Installs what is `wanted` and puts it in force.
@@ -74,20 +91,41 @@ pub async fn install<E: Execute>(
     run: &Arc<E>,
     settings: &Arc<Settings>,
     wanted: Wanted,
+    progress: &Progress,
 ) -> Result<Installed, PackageError> {
     let plan = plan(settings.config(), &wanted)?;
+    carry_out(packages, run, settings, plan, wanted, progress).await
+}
+
+/// Installs what is planned and puts it in force.
+pub(super) async fn carry_out<E: Execute>(
+    packages: &Shared,
+    run: &Arc<E>,
+    settings: &Arc<Settings>,
+    plan: Plan,
+    wanted: Wanted,
+    progress: &Progress,
+) -> Result<Installed, PackageError> {
     let (version, prefix) = python(&**run).await?;
     let python = uv::interpreter(&prefix, &version).map_err(PackageError::failed)?;
     let lock = packages.locked(&plan.place, plan.until).await?;
     plan.place.sweep(&lock);
+    if plan.script && plan.place.current() > 0 {
+        // Another process was first.
+        return Ok(Installed { generation: plan.place.current(), ..Installed::default() });
+    }
     let staging =
         plan.place.stage(&lock).map_err(|e| PackageError::disk("nothing can be staged", &e))?;
+    let cache = plan.config.packages.cache().ok_or_else(no_home)?;
+    place::directory(&cache).map_err(|e| PackageError::disk("uv has no cache", &e))?;
     let mut uv = Uv {
         spawner: &packages.spawner,
         program: plan.program.clone(),
-        cache: cache(&plan.place),
+        cage: plan.cage(&python, staging.path(), &cache),
+        cache,
         python,
         staging: staging.path(),
+        progress,
         until: plan.until,
         said: Vec::new(),
     };
@@ -102,8 +140,11 @@ pub async fn install<E: Execute>(
         Err(other) => return Err(other),
     };
     installed.said = said;
+    let weak = sandbox::tool::weaknesses(plan.config.landlock_abi_cap);
+    installed.warnings.extend(weak.iter().map(|why| format!("uv was confined loosely: {why}")));
     let Some(manifest) = manifest else { return Ok(installed) };
     let began = Instant::now();
+    progress.tell("switching");
     let last = finish(
         Arc::clone(packages),
         Arc::clone(run),
@@ -148,11 +189,11 @@ fn plan(config: Arc<Config>, wanted: &Wanted) -> Result<Plan, PackageError> {
     let (name, place) = place_of(policy, wanted.environment.as_deref())?;
     let program = uv::find(policy.uv.as_deref()).map_err(PackageError::failed)?;
     let until = Instant::now() + policy.timeout;
-    Ok(Plan { name, place, asked, wish, program, until, config })
+    Ok(Plan { script: false, name, place, asked, wish, program, until, config })
 }
 
 /// Python's version and prefix, once it is up.
-async fn python<E: Execute>(run: &E) -> Result<(String, String), PackageError> {
+pub(super) async fn python<E: Execute>(run: &E) -> Result<(String, String), PackageError> {
     let until = Instant::now() + PATIENCE;
     loop {
         let snapshot = run.snapshot();
@@ -190,6 +231,7 @@ async fn make<E: Execute>(
         ..Installed::default()
     };
     let began = Instant::now();
+    uv.progress.tell("resolving");
     let uv_version = uv.version().await.map_err(PackageError::failed)?;
     let requested = requested(&old.requested, &plan.asked);
     let lock = resolve(plan, uv, staging, &requested, current, wanted, &old).await?;
@@ -214,6 +256,7 @@ async fn make<E: Execute>(
         return Ok((installed, None));
     }
     let began = Instant::now();
+    uv.progress.tell("installing");
     uv.install(&staging.lock_file(), &staging.site(), &plan.wish)
         .await
         .map_err(PackageError::failed)?;
@@ -221,6 +264,7 @@ async fn make<E: Execute>(
     let _ = std::fs::remove_file(staging.site().join(".lock"));
     installed.steps.push(("install", began.elapsed()));
     let began = Instant::now();
+    uv.progress.tell("inspecting");
     let site = staging.site();
     let found = tokio::task::spawn_blocking(move || inspect::site(&site)).await;
     let found =
@@ -235,9 +279,15 @@ async fn make<E: Execute>(
     installed.steps.push(("inspect", began.elapsed()));
     let began = Instant::now();
     let changed = before(&old, &found.packages);
+    uv.progress.tell("importing");
     let fresh = try_out::modules_of(&found.packages, |name| changed.contains_key(name));
     let site = staging.site();
-    let failed = try_out::imports(run, &plan.config, Some(&site), &fresh).await?;
+    let failed = if plan.script {
+        // Whether it imports them, and what comes of it, the script itself will show.
+        BTreeMap::new()
+    } else {
+        try_out::imports(run, &plan.config, Some(&site), &fresh).await?
+    };
     refuse_broken(&plan.asked, &found.packages, &failed, wanted.verify)?;
     installed.steps.push(("verify", began.elapsed()));
     installed.before = changed;
@@ -330,12 +380,21 @@ async fn finish<E: Execute>(
     let made = made.map_err(|e| PackageError::disk("the new generation could not be kept", &e))?;
     tracing::info!(environment = %plan.name, generation = made.generation, bytes = made.bytes, "packages installed");
     // Another environment is not what executions see, and was not meant to be.
-    let seen = plan.name != settings.config().packages.environment
+    let seen = plan.script
+        || plan.name != settings.config().packages.environment
         || packages.switch(&*run, &settings).await;
     let place = plan.place.clone();
     let config = Arc::clone(&plan.config);
+    packages.leases.sweep(run.sessions().iter().map(|session| session.age).max());
     // An old generation that could not be removed was logged; the next one tries again.
-    let _ = tokio::task::spawn_blocking(move || place.prune(&lock, &config.packages)).await;
+    let _ = tokio::task::spawn_blocking(move || {
+        place.prune(&lock, &config.packages);
+        drop(lock);
+        if plan.script {
+            Packages::prune_scripts(&config);
+        }
+    })
+    .await;
     Ok((made.generation, seen))
 }
 

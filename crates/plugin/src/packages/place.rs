@@ -17,7 +17,7 @@ use super::policy::Policy;
 use rustix::fs::FlockOperation;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -28,6 +28,10 @@ const LEASE: &str = "lease";
 const LOCK: &str = "lock";
 const MANIFEST: &str = "manifest.json";
 const STAGING: &str = "staging-";
+/// No name of an environment begins with a dot.
+const SCRIPTS: &str = ".scripts";
+/// When an environment of a script was used last: the time of this file.
+const USED: &str = "used";
 /// How often a held lock is asked for again.
 const ASK: Duration = Duration::from_millis(25);
 
@@ -59,12 +63,34 @@ impl Place {
     /// The place of `environment` under `policy`; `None` without a home.
     #[must_use]
     pub fn of(policy: &Policy, environment: &str) -> Option<Self> {
-        let base = match (&policy.site_dir, &policy.home) {
-            (Some(site), _) => site.join(".environments"),
-            (None, Some(home)) => home.join("environments"),
-            (None, None) => return None,
-        };
-        Some(Self { root: base.join(environment) })
+        Some(Self { root: policy.base()?.join(environment) })
+    }
+
+    /// The place of what scripts with this digest declare; `None` without a home.
+    #[must_use]
+    pub fn script(policy: &Policy, digest: &str) -> Option<Self> {
+        Some(Self { root: policy.base()?.join(SCRIPTS).join(digest) })
+    }
+
+    /// The names of the environments there are, but for those of scripts.
+    #[must_use]
+    pub fn names(policy: &Policy) -> Vec<String> {
+        let Some(base) = policy.base() else { return Vec::new() };
+        let mut names: Vec<String> = directories(&base)
+            .into_iter()
+            .filter(|path| path.join(GENERATIONS).is_dir())
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .filter(|name| super::policy::environment_name(name).is_ok())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Where environments of scripts are.
+    #[must_use]
+    pub fn scripts(policy: &Policy) -> Vec<Self> {
+        let Some(base) = policy.base() else { return Vec::new() };
+        directories(&base.join(SCRIPTS)).into_iter().map(|root| Self { root }).collect()
     }
 
     /// The directory of all of it.
@@ -91,7 +117,7 @@ impl Place {
 
     /// Makes the directories.
     pub fn make(&self) -> io::Result<()> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(GENERATIONS))
+        directory(&self.root.join(GENERATIONS))
     }
 
     /// The number in force; 0 = none. A number whose generation is not there
@@ -156,7 +182,7 @@ impl Place {
         }
     }
 
-    fn try_lock(&self) -> io::Result<Option<Lock>> {
+    pub(super) fn try_lock(&self) -> io::Result<Option<Lock>> {
         let file = open(&self.root.join(LOCK))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Lock { _file: file })),
@@ -231,9 +257,46 @@ impl Place {
 
     /// Keeps others from removing a generation.
     pub fn lease(&self, generation: u64) -> io::Result<Lease> {
-        let file = File::open(self.directory(generation).join(LEASE))?;
+        let path = self.directory(generation).join(LEASE);
+        let file = File::open(&path)?;
         rustix::fs::flock(&file, FlockOperation::LockShared)?;
-        Ok(Lease { _file: file })
+        // Whoever removes it holds it exclusively: by now it may be another's, or nobody's.
+        let (ours, there) = (file.metadata()?, path.metadata()?);
+        if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+            return Ok(Lease { _file: file });
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    /// Says that it was used now.
+    pub fn touch(&self) {
+        let path = self.root.join(USED);
+        let touched = open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        if let Err(error) = touched {
+            tracing::warn!(path = %path.display(), %error, "a use can't be noted");
+        }
+    }
+
+    /// When it was used last.
+    #[must_use]
+    pub fn used(&self) -> SystemTime {
+        let time = |path: PathBuf| path.metadata().and_then(|meta| meta.modified());
+        time(self.root.join(USED))
+            .or_else(|_| time(self.root.join(CURRENT)))
+            .or_else(|_| time(self.root.clone()))
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// Removes all of it, unless somebody installs here or uses it. Blocking.
+    pub fn discard(&self) {
+        let Ok(Some(_lock)) = self.try_lock() else { return };
+        let numbers = self.numbers();
+        let exclusive: Vec<_> =
+            numbers.iter().filter_map(|number| self.exclusive(*number)).collect();
+        if exclusive.len() == numbers.len() {
+            tracing::info!(path = %self.root.display(), "packages of a script are removed");
+            remove(&self.root);
+        }
     }
 
     /// Removes generations that are too many, too old or too much. Blocking.
@@ -250,7 +313,9 @@ impl Place {
             let fits = kept < policy.keep
                 && age <= policy.keep_age
                 && bytes.saturating_add(manifest.bytes) <= policy.keep_bytes;
-            if fits || self.leased(number) {
+            // Held until it is gone, so that nobody begins to use it meanwhile.
+            let exclusive = if fits { None } else { self.exclusive(number) };
+            if exclusive.is_none() {
                 bytes = bytes.saturating_add(manifest.bytes);
                 kept += 1;
             } else {
@@ -260,9 +325,11 @@ impl Place {
         }
     }
 
-    fn leased(&self, generation: u64) -> bool {
-        let Ok(file) = File::open(self.directory(generation).join(LEASE)) else { return false };
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+    /// The right to remove a generation, when nobody uses it.
+    fn exclusive(&self, generation: u64) -> Option<File> {
+        let file = open(&self.directory(generation).join(LEASE)).ok()?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+        Some(file)
     }
 }
 
@@ -292,6 +359,16 @@ impl Drop for Staging {
             remove(&self.path);
         }
     }
+}
+
+/// Makes a directory of the user's own, and those above it.
+pub(super) fn directory(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn directories(within: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(within) else { return Vec::new() };
+    entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
 fn open(path: &Path) -> io::Result<File> {

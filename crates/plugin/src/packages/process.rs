@@ -4,6 +4,8 @@
 //! process group is killed, and reaped; no more than [`KEPT`] bytes of what it
 //! says are kept.
 
+use super::cage::Cage;
+use super::progress::Progress;
 use super::role;
 use crate::spawner::Spawner;
 use sandbox::process::{Exit, Pidfd};
@@ -24,6 +26,8 @@ const LINE: u64 = 64 << 10;
 #[derive(Debug)]
 pub struct Order<'a> {
     pub program: &'a Path,
+    pub cage: &'a Cage,
+    pub progress: &'a Progress,
     pub arguments: Vec<OsString>,
     pub environment: Vec<(OsString, OsString)>,
     pub directory: &'a Path,
@@ -46,6 +50,7 @@ pub async fn run(spawner: &Spawner, order: Order<'_>) -> io::Result<Ended> {
     command
         .arg(role::ARG)
         .arg(std::process::id().to_string())
+        .args(order.cage.words())
         .arg(order.program)
         .args(&order.arguments)
         .env_clear()
@@ -63,7 +68,10 @@ pub async fn run(spawner: &Spawner, order: Order<'_>) -> io::Result<Ended> {
     let group = Group(Some(Pidfd::open_child(pid)?));
     let mut ended = Ended::default();
     let talk = async {
-        tokio::join!(keep(stdout, &mut ended.stdout), listen(stderr, &mut ended.stderr));
+        tokio::join!(
+            keep(stdout, &mut ended.stdout),
+            listen(stderr, &mut ended.stderr, order.progress)
+        );
     };
     let in_time = tokio::time::timeout(order.deadline, talk).await.is_ok();
     if !in_time {
@@ -94,8 +102,8 @@ async fn keep(pipe: Option<Receiver>, into: &mut String) {
     let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
 }
 
-/// Keeps the lines and logs each.
-async fn listen(pipe: Option<Receiver>, into: &mut String) {
+/// Keeps the lines, logs each and tells it.
+async fn listen(pipe: Option<Receiver>, into: &mut String, progress: &Progress) {
     let Some(pipe) = pipe else { return };
     let mut reader = BufReader::new(pipe);
     loop {
@@ -108,6 +116,7 @@ async fn listen(pipe: Option<Receiver>, into: &mut String) {
         let shown = line.trim_end();
         if !shown.is_empty() {
             tracing::info!(target: "plugin::packages", "uv: {}", shown.trim_start());
+            progress.tell(shown);
         }
         if into.len() < KEPT {
             into.push_str(shown);

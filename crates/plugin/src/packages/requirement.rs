@@ -107,6 +107,13 @@ impl Requirement {
         Ok(Self { name: normalise(name), text: out.trim_end().to_owned() })
     }
 
+    /// The same for all ways to write the same wish: the name is normalised.
+    #[must_use]
+    pub fn normal(&self) -> String {
+        let rest = self.text.trim_start_matches(is_name);
+        format!("{}{rest}", self.name)
+    }
+
     /// The package's name, normalised.
     #[must_use]
     pub fn name(&self) -> &str {

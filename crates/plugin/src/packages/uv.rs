@@ -4,8 +4,10 @@
 //! and writes in its cache and the staging directory alone; requirements reach
 //! it in a file, never as arguments.
 
+use super::cage::Cage;
 use super::failure;
 use super::process::{self, Ended, Order};
+use super::progress::Progress;
 use crate::spawner::Spawner;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -24,6 +26,8 @@ pub struct Uv<'a> {
     /// The interpreter that wheels have to fit.
     pub python: PathBuf,
     pub staging: &'a Path,
+    pub cage: Cage,
+    pub progress: &'a Progress,
     pub until: Instant,
     /// What it said so far.
     pub said: Vec<String>,
@@ -123,6 +127,8 @@ impl Uv<'_> {
         arguments.extend(words("--no-config --no-python-downloads --color never"));
         let order = Order {
             program: &self.program,
+            cage: &self.cage,
+            progress: self.progress,
             arguments,
             environment: self.environment(),
             directory: self.staging,
