@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
+use crate::codegen::Codegen;
 use crate::msrv;
 use crate::nix::{self, With};
 use crate::python::Python;
@@ -15,7 +16,7 @@ use crate::tidy::Tidy;
 /// Where cargo-deny's advisories come from.
 const ADVISORIES: &str = "https://github.com/rustsec/advisory-db";
 
-/// Check format, lints, shape and supply chain
+/// Check format, lints, shape, generated documents and supply chain
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// What checks: cargo, nix, or auto (Nix where it works)
@@ -31,6 +32,7 @@ impl Check {
         format(sh)?;
         lint(sh)?;
         Tidy {}.run(sh)?;
+        Codegen::checking().run(sh)?;
         supply_chain(sh)
     }
 }

@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::cgroup::{self, Cgroup};
 use crate::check;
+use crate::codegen::Codegen;
 use crate::flake;
 use crate::fresh::{self, Fresh};
 use crate::mirror;
@@ -51,10 +52,11 @@ impl Ci {
         }
         // The binary that was built twice is the one that is packed.
         let portable = Cell::new(None);
-        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 12] = [
+        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 13] = [
             ("format", &|| passed(check::format(sh))),
             ("lint", &|| passed(check::lint(sh))),
             ("tidy", &|| passed(Tidy {}.run(sh))),
+            ("codegen", &|| passed(Codegen::checking().run(sh))),
             ("supply chain", &|| passed(check::supply_chain(sh))),
             ("tests", &|| passed(self.tests(sh))),
             ("cgroup v2", &|| cgroup_step(sh)),

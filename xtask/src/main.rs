@@ -14,6 +14,7 @@ mod build;
 mod cgroup;
 mod check;
 mod ci;
+mod codegen;
 mod doctor;
 mod flake;
 mod fresh;
@@ -55,6 +56,7 @@ enum Verb {
     Test(test::Test),
     Check(check::Check),
     Tidy(tidy::Tidy),
+    Codegen(codegen::Codegen),
     Bench(bench::Bench),
     Host(host::Host),
     Cgroup(cgroup::Cgroup),
@@ -85,6 +87,7 @@ fn run(sh: &Shell, verb: Verb) -> Result<()> {
         Verb::Test(verb) => verb.run(sh),
         Verb::Check(verb) => verb.run(sh),
         Verb::Tidy(verb) => verb.run(sh),
+        Verb::Codegen(verb) => verb.run(sh),
         Verb::Bench(verb) => verb.run(sh),
         Verb::Host(verb) => verb.run(sh),
         Verb::Cgroup(verb) => verb.run(sh),

@@ -87,6 +87,12 @@ pub fn install(py: Python<'_>) -> PyResult<Module> {
     spec.setattr("origin", "built into qntx-python")?;
     names.set_item("__spec__", spec)?;
     names.set_item("__builtins__", py.import("builtins")?)?;
+    // Found in `sys.modules` under its full name, before anything asks for its parent.
+    let modules = py.import("sys")?.getattr("modules")?;
+    let checks = PyModule::new(py, "qntx._checks")?;
+    checks.dict().set_item("__builtins__", py.import("builtins")?)?;
+    run_source(py, include_str!("python/qntx/_checks.py"), FILE, &checks.dict())?;
+    modules.set_item("qntx._checks", checks)?;
     run_source(py, include_str!("python/qntx/__init__.py"), FILE, &names)?;
     let globals = PyDict::new(py);
     for name in module.getattr("_GLOBALS")?.try_iter()? {
@@ -95,7 +101,7 @@ pub fn install(py: Python<'_>) -> PyResult<Module> {
     }
     let make_error = module.getattr("_make_error")?.unbind();
     let declared = module.getattr("_declared")?.cast_into::<PyList>()?.unbind();
-    py.import("sys")?.getattr("modules")?.set_item("qntx", &module)?;
+    modules.set_item("qntx", &module)?;
     Ok(Module { module: module.unbind(), globals: globals.unbind(), make_error, declared })
 }
 

@@ -12,6 +12,12 @@ When it can't be done a subclass of ``qntx.Error`` is raised that says which
 call, why, and whether trying again makes sense.
 """
 
+from qntx._checks import (
+    claim as _claim, count as _count, mapping as _mapping, matching as _matching,
+    number as _number, seconds as _seconds, text as _text, texts as _texts,
+    time as _time, type_name as _type_name,
+)
+
 try:
     import _qntx
 except ImportError:  # imported by a plain python, not run by QNTX
@@ -46,6 +52,11 @@ class Error(RuntimeError):
     reason     why, in words
     retryable  whether the same call may succeed later
     created    attest_many: how many were written before the failure
+
+    >>> try:
+    ...     attest("user-1", "is", "active")
+    ... except qntx.Error as error:
+    ...     print(error.call, error.reason, error.retryable)
     """
 
     def __init__(self, call="", reason="", retryable=False, created=0):
@@ -60,7 +71,7 @@ class Error(RuntimeError):
 
 
 class StoreUnavailable(Error):
-    """The service that would do it can't be reached."""
+    """The attestation store can't be reached, or answers what makes no sense."""
 
 
 class Refused(Error):
@@ -72,7 +83,7 @@ class LimitExceeded(Error):
 
 
 class Timeout(Error):
-    """No answer in time."""
+    """No answer before the run's own deadline."""
 
 
 class InvalidArgument(Error, ValueError):
@@ -121,96 +132,24 @@ def _note(kind, arguments):
     _qntx._host_note(_encode(kind, {"kind": kind, **arguments}))
 
 
-def _type_name(value):
-    return type(value).__name__
-
-
-def _texts(call, name, value, needed=False):
-    if isinstance(value, str):
-        return [value]
-    if value is None and not needed:
-        return []
-    if isinstance(value, (set, frozenset)):
-        value = sorted(value, key=str)
-    if not isinstance(value, (list, tuple)):
-        raise TypeError(f"{call}: {name} must be a string or a list of strings, "
-                        f"not {_type_name(value)}")
-    for index, item in enumerate(value):
-        if not isinstance(item, str):
-            raise TypeError(f"{call}: {name}[{index}] must be a string, "
-                            f"not {_type_name(item)}")
-    return list(value)
-
-
-def _text(call, name, value):
-    if not isinstance(value, str):
-        raise TypeError(f"{call}: {name} must be a string, not {_type_name(value)}")
-    return value
-
-
-def _mapping(call, name, value):
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise TypeError(f"{call}: {name} must be a dict, not {_type_name(value)}")
-    return value
-
-
-def _count(call, name, value):
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{call}: {name} must be an int, not {_type_name(value)}")
-    if value < 0:
-        raise ValueError(f"{call}: {name} must not be negative, got {value}")
-    return value
-
-
-def _number(call, name, value):
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(f"{call}: {name} must be a number, not {_type_name(value)}")
-    return float(value)
-
-
-def _seconds(call, name, value):
-    if hasattr(value, "total_seconds"):
-        value = value.total_seconds()
-    value = _number(call, name, value)
-    if not value > 0:
-        raise ValueError(f"{call}: {name} must be more than 0 seconds, got {value:g}")
-    return value
-
-
-def _time(call, name, value):
-    if value is None:
-        return None
-    if hasattr(value, "timestamp"):
-        return int(value.timestamp() * 1000)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{call}: {name} must be a datetime or milliseconds since 1970, "
-                        f"not {_type_name(value)}")
-    return int(value)
-
-
-def _claim(call, subjects, predicates, contexts, actors, attributes):
-    return {
-        "subjects": _texts(call, "subjects", subjects, needed=True),
-        "predicates": _texts(call, "predicates", predicates, needed=True),
-        "contexts": _texts(call, "contexts", contexts),
-        "actors": _texts(call, "actors", actors),
-        "attributes": _mapping(call, "attributes", attributes),
-    }
-
-
 def attest(subjects, predicates, contexts=None, actors=None, attributes=None):
     """Writes one attestation and returns it as stored.
 
-    subjects, predicates, contexts and actors are each a string or a list of
-    strings; attributes is a dict of None, bool, int, float, str, list and dict.
-    Integers beyond 2**53, NaN and anything else are refused with their place
-    (``attributes.items[3].id``) rather than changed.
+    subjects    whom or what it is about, a string or a list of strings
+    predicates  what is said of them, likewise
+    contexts    where that holds, likewise; "_" when there is none, and what a
+                handler writes has the handler's name as a further one
+    actors      who says so, likewise; the store replaces it by the
+                attestation's own id
+    attributes  a dict of None, bool, int, float, str, list and dict
 
-    The result is a dict with id, subjects, predicates, contexts, actors,
-    timestamp (milliseconds since 1970) and source. A QNTX core replaces actors
-    by the attestation's own id.
+    Returns a dict with id, subjects, predicates, contexts, actors, timestamp
+    (milliseconds since 1970) and source, but without attributes.
+
+    Numbers are stored as doubles: 42 is read back as 42, and an int beyond
+    2**53, NaN or anything that is not in the list above raises InvalidArgument
+    with its place (``attributes.items[3].id``) instead of being changed. More
+    than 4 MiB raises LimitExceeded.
 
     >>> attest("user-1", "is", "active", attributes={"score": 3})["id"]
     'AS-USER1-IS-ACTIVE-7K2M9QWD'
@@ -221,9 +160,12 @@ def attest(subjects, predicates, contexts=None, actors=None, attributes=None):
 def attest_many(items):
     """Writes many attestations in one round trip and returns how many.
 
-    Each item is a dict with the arguments of attest() as keys: subjects and
-    predicates, and if wanted contexts, actors and attributes. When writing
-    stops half-way, the error's ``created`` says how many were written.
+    items  dicts with the arguments of attest() as keys: subjects and
+           predicates, and if wanted contexts, actors and attributes
+
+    They are written in order, and there are no ids in the answer: the core
+    gives none. Beyond 4 MiB they go over in as few requests as possible. When
+    writing stops half-way, the error's ``created`` says how many are written.
 
     >>> attest_many([{"subjects": f"row-{n}", "predicates": "seen"} for n in range(1000)])
     1000
@@ -248,38 +190,34 @@ def attest_many(items):
     return _call("attest_many", {"items": claims})["created"]
 
 
-def _filter(call, subjects, predicates, contexts, actors):
-    return {
-        "subjects": _texts(call, "subjects", subjects),
-        "predicates": _texts(call, "predicates", predicates),
-        "contexts": _texts(call, "contexts", contexts),
-        "actors": _texts(call, "actors", actors),
-    }
-
-
 def last(subjects=None, predicates=None, contexts=None, actors=None):
     """The newest attestation that matches, or None.
 
-    Within one argument any of the strings may match; all arguments given must.
-    The result is a dict as attest() gives it, with ``attributes``.
+    subjects, predicates, contexts, actors  a string or a list of strings each
+
+    Within one argument any of the strings may match, whatever its case; all
+    arguments given must. Returns a dict as attest() does, with ``attributes``.
 
     >>> previous = last("user-1", "is")
     """
-    return _call("last", _filter("last", subjects, predicates, contexts, actors))
+    return _call("last", _matching("last", subjects, predicates, contexts, actors))
 
 
 def query(subjects=None, predicates=None, contexts=None, actors=None,
           since=None, until=None, limit=None):
     """Iterates over the attestations that match, newest first.
 
-    Matches as last() does. since and until are datetimes, or milliseconds since
-    1970; limit is the most to give, None for all. They are fetched in pages
-    while you iterate; some thirty queries can be under way at a time.
+    subjects, predicates, contexts, actors  as in last()
+    since, until  datetimes, or milliseconds since 1970, both included
+    limit         the most to give, None for all
+
+    They are fetched in pages while you iterate, so that an answer of any size
+    fits. Of more than 32 queries under way the one unused for longest is closed.
 
     >>> for attestation in query(predicates="error", limit=100):
     ...     print(attestation["subjects"], attestation["attributes"])
     """
-    arguments = _filter("query", subjects, predicates, contexts, actors)
+    arguments = _matching("query", subjects, predicates, contexts, actors)
     arguments["since"] = _time("query", "since", since)
     arguments["until"] = _time("query", "until", until)
     if limit is not None:
@@ -302,17 +240,23 @@ def _pages(arguments, left):
 
 
 def exists(id):
-    """Whether an attestation with this id is in the store."""
+    """Whether the attestation with this id is in the store."""
     return _call("exists", {"id": _text("exists", "id", id)})
 
 
 def fetch(url, subjects=None, predicate="http:get", context="", fresh=False, actor="", source=""):
-    """Gets a URL through the core, which keeps to its rate limits.
+    """Gets a URL through the core, and waits when its rate limits say so.
 
-    With subjects, the answer is also attested, and a later call is answered
-    from that attestation unless fresh is true. Returns a dict with body,
-    status_code and attestation_id ("" when nothing was attested). A status such
-    as 404 is an answer, not an error.
+    url        what to get; the body has to be text
+    subjects   of an attestation of the answer; without any there is none
+    predicate  of it, beside "http:get"
+    context    of it; the URL when empty
+    fresh      False: an earlier attested answer will do
+    actor      of it, replaced by the core as in attest()
+    source     taken for the sake of old scripts; it is the plugin's name
+
+    Returns a dict with body, status_code and attestation_id ("" when nothing
+    was attested). A status such as 404 is an answer, not an error.
 
     >>> fetch("https://example.org/feed.xml")["status_code"]
     200
@@ -331,9 +275,14 @@ def fetch(url, subjects=None, predicate="http:get", context="", fresh=False, act
 def create_schedule(handler, every, payload=None, metadata=None):
     """Runs a handler every so many seconds, and returns the schedule's id.
 
-    handler is a handler's name; every is whole seconds or a timedelta; payload
-    is a JSON value given to each run; metadata is a dict kept with the schedule.
-    An active schedule of the same handler is kept as it is and its id returned.
+    handler   a handler's name, or "plugin/handler" for another plugin's
+    every     whole seconds, at least 1, or a timedelta
+    payload   a JSON value, given to each run
+    metadata  a dict of strings, kept with the schedule
+
+    The first run comes after ``every``. An active schedule of the same handler
+    is kept as it is and its id returned. A handler of this plugin that the core
+    was not told of raises Refused: its jobs would wait for ever.
     """
     return _call("create_schedule", {
         "handler": _text("create_schedule", "handler", handler),
@@ -344,17 +293,17 @@ def create_schedule(handler, every, payload=None, metadata=None):
 
 
 def pause_schedule(id):
-    """Stops a schedule from firing until resume_schedule()."""
+    """Stops the schedule with this id from firing until resume_schedule()."""
     _call("pause_schedule", {"id": _text("pause_schedule", "id", id)})
 
 
 def resume_schedule(id):
-    """Lets a paused schedule fire again."""
+    """Lets the paused schedule with this id fire again."""
     _call("resume_schedule", {"id": _text("resume_schedule", "id", id)})
 
 
 def delete_schedule(id):
-    """Ends a schedule for good."""
+    """Ends the schedule with this id for good."""
     _call("delete_schedule", {"id": _text("delete_schedule", "id", id)})
 
 
@@ -364,15 +313,24 @@ def list_schedules():
 
 
 def get_schedule(id):
-    """A schedule as a dict with id, handler, every, state, payload and its times."""
+    """The schedule with this id, as a dict.
+
+    It has id, handler ("plugin/handler"), every (seconds), state ("active",
+    "paused", "stopping", "inactive" or "deleted"), payload, metadata, and
+    next_run_at, last_run_at, created_at, updated_at as RFC 3339 or None.
+    """
     return _call("get_schedule", {"id": _text("get_schedule", "id", id)})
 
 
 def enqueue(handler, payload=None):
     """Queues one run of a handler and returns the job's id.
 
-    handler is a handler's name, or "plugin/handler" for another plugin's;
-    payload is a JSON value.
+    handler  a handler's name, or "plugin/handler" for another plugin's
+    payload  a JSON value, given to the run
+
+    A handler of this plugin that the core was not told of raises Refused.
+
+    >>> enqueue("orders", {"since": "2026-01-01"})
     """
     return _call("enqueue", {
         "handler": _text("enqueue", "handler", handler),
@@ -388,12 +346,19 @@ class llm:
              system=None, attachments=None, priority=None):
         """Asks a language model.
 
-        messages is the user's text, or a list of dicts with role ("system",
-        "user", "assistant") and content. attachments is a list of dicts with
-        mime_type, data (base64) and, if wanted, filename. priority 0 is for
-        someone waiting, 10 for work in the background; without one, handlers
-        count as background. Returns a dict with content, model, prompt_tokens,
-        completion_tokens and total_tokens.
+        messages     the user's text, or a list of dicts with role ("system",
+                     "user" or "assistant") and content
+        model        its name; the provider's default when empty
+        provider     its name; the core's default when empty
+        temperature  a float; the provider's default when None
+        max_tokens   the longest answer, in tokens; likewise
+        system       a system message put in front
+        attachments  dicts with mime_type, data (base64) and, if wanted, filename
+        priority     0 when someone waits, 10 in the background; when None a
+                     handler is in the background and everything else is not
+
+        Returns a dict with content, model, prompt_tokens, completion_tokens and
+        total_tokens. A full queue raises LimitExceeded.
 
         >>> llm.chat("Summarise: ...")["content"]
         """
@@ -428,7 +393,11 @@ class llm:
 
 
 def embed(text, model=""):
-    """The embedding of a text as a list of floats; of a list of texts, a list of those."""
+    """The embedding of a text as a list of floats; of a list of texts, a list of those.
+
+    text   a string, or a list of strings for one call over all of them
+    model  its name; the core's default when empty
+    """
     if not isinstance(text, str):
         text = _texts("embed", "text", text, needed=True)
     answer = _call("embed", {"text": text, "model": _text("embed", "model", model)})
@@ -437,6 +406,12 @@ def embed(text, model=""):
 
 def search(query, index="", top_k=10, filters=None, facets=None):
     """Searches a text index.
+
+    query    the words
+    index    its name; the core's default when empty
+    top_k    the most hits to give
+    filters  a dict, as the search provider wants it
+    facets   attributes to count values of, a string or a list of strings
 
     Returns a dict with hits (each with id, score, document, highlighted), total
     and facet_distribution.
@@ -453,7 +428,9 @@ def search(query, index="", top_k=10, filters=None, facets=None):
 def vector_search(vector, index, top_k=10):
     """The nearest entries of a vector index, as dicts with id and distance.
 
-    vector is a list of numbers or a numpy array.
+    vector  a list of numbers, or a numpy array
+    index   its name
+    top_k   the most entries to give
     """
     if isinstance(vector, (str, bytes, dict)) or not hasattr(vector, "__iter__"):
         raise TypeError("vector_search: vector must be a list of numbers, "
@@ -467,7 +444,7 @@ def vector_search(vector, index, top_k=10):
 
 
 def read_file(id):
-    """The bytes of a file that was given to QNTX, by its id."""
+    """The bytes of the file that was given to QNTX and has this id."""
     answer = _call("read_file", {"id": _text("read_file", "id", id)})
     from binascii import a2b_base64
     return a2b_base64(answer["base64"])
@@ -478,7 +455,11 @@ class ground:
 
     @staticmethod
     def write(subjects, predicates, contexts=None, actors=None, attributes=None):
-        """Writes an attestation to the ground store, actors kept."""
+        """Writes an attestation to the ground store.
+
+        subjects, predicates, contexts, attributes  as in attest()
+        actors  a string or a list of strings, and kept as they are
+        """
         _call("ground.write",
               _claim("ground.write", subjects, predicates, contexts, actors, attributes))
 
@@ -486,8 +467,8 @@ class ground:
     def read(predicate, context=""):
         """The newest text deferred under this name and not yet delivered, or None.
 
-        predicate is the name with or without "deferred:"; context is a project,
-        such as "project:NAME".
+        predicate  the name, with or without "deferred:"
+        context    a project, such as "project:NAME"
         """
         return _call("ground.read", {
             "predicate": _text("ground.read", "predicate", predicate),
@@ -496,7 +477,12 @@ class ground:
 
 
 def progress(current, total=None, message=None):
-    """Says how far this run is. Costs no round trip."""
+    """Says how far this run is. Costs no round trip.
+
+    current  what is done, a number
+    total    what there is to do, a number, or None when nobody knows
+    message  what is being done
+    """
     _note("progress", {
         "current": _number("progress", "current", current),
         "total": None if total is None else _number("progress", "total", total),
@@ -511,9 +497,11 @@ _LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "warning": "warn",
 def log(message, level="info", stage=None, **fields):
     """Adds a line to the run's log. Costs no round trip.
 
-    level is "debug", "info", "warn" or "error"; stage groups lines; further
-    keywords are kept beside the message, as their repr() when JSON can't hold
-    them.
+    message  the line; anything but a string is shown as str() does
+    level    "debug", "info", "warn" or "error"
+    stage    a word that groups lines
+    fields   further keywords, kept beside the message, as their repr() when
+             JSON can't hold them
 
     >>> log("row skipped", "warn", stage="parse", row=17)
     """
@@ -555,7 +543,12 @@ def _described(kind, description, details):
 def watch(predicate, context=None):
     """Runs the function whenever an attestation with this predicate appears.
 
+    predicate  exactly that, but for its case
+    context    one of the attestation's; None for any
+
     The attestation is its argument when it takes one, and `upstream` anyway.
+    It runs at most once a second; what comes faster is delayed by the core. A
+    run that fails is tried again, five times, so it has to bear that.
 
     >>> @watch("order:placed", context="shop")
     ... def on_order(order):
@@ -571,7 +564,12 @@ def watch(predicate, context=None):
 
 
 def schedule(every, description=None):
-    """Runs the function every so many seconds (a number or a timedelta).
+    """Runs the function every so many seconds.
+
+    every        whole seconds, at least 1, or a timedelta
+    description  shown beside the schedule; the docstring when None
+
+    The first run comes as soon as the core knows of it.
 
     >>> @schedule(every=300)
     ... def poll():
@@ -585,6 +583,11 @@ def schedule(every, description=None):
 
 def handler(description=None):
     """Marks the function that runs when the handler is called by name.
+
+    description  shown beside the handler; the docstring when None
+
+    What enqueue() or create_schedule() gave along is its argument when it takes
+    one, and `upstream` anyway.
 
     >>> @handler
     ... def run():
