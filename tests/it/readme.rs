@@ -256,7 +256,6 @@ fn every_link_of_the_documents_leads_somewhere() {
 
 #[test]
 fn every_test_that_the_specification_names_exists() {
-    let Some(specification) = document("SPECIFICATION.md") else { return };
     let mut sources = String::new();
     let mut pending: Vec<PathBuf> =
         ["crates", "tests", "xtask"].iter().map(|folder| root().join(folder)).collect();
@@ -269,16 +268,49 @@ fn every_test_that_the_specification_names_exists() {
     }
     let words = sources.split(|c: char| !c.is_alphanumeric() && c != '_');
     let words: BTreeSet<&str> = words.collect();
-    let mut found = 0;
-    for row in specification.lines().filter(|line| line.starts_with("| ")) {
+    for (name, least) in [("SPECIFICATION.md", 80), (CONTRACT, 120)] {
+        let Some(text) = document(name) else { return };
+        let names = named(&text);
+        for (row, name) in &names {
+            assert!(words.contains(name.as_str()), "there is no test `{name}`: {row}");
+        }
+        assert!(names.len() > least, "only {} tests are named in {name}", names.len());
+    }
+}
+
+#[test]
+fn every_scenario_stands_in_a_row_of_the_contract() {
+    let Some(contract) = document(CONTRACT) else { return };
+    let names: BTreeSet<String> = named(&contract).into_iter().map(|(_, name)| name).collect();
+    let list = std::fs::read_to_string(root().join("tests/host/src/scenarios.rs")).unwrap();
+    let list = list.split_once("\nscenarios! {").unwrap().1.split_once("\n}").unwrap().0;
+    let scenarios = list.split([' ', ';', '\n']).filter(|word| word.contains('_'));
+    let mut count = 0;
+    for scenario in scenarios {
+        assert!(names.contains(scenario), "`{scenario}` holds nothing that {CONTRACT} says");
+        count += 1;
+    }
+    assert!(count > 50, "only {count} scenarios are listed");
+    // a row without a test holds nothing
+    for row in contract.lines().filter(|line| line.starts_with("| ") && !line.contains("|---")) {
+        let heading = row.ends_with("ept by |") || row.ends_with("ept away by |");
+        assert!(heading || row.contains('`'), "nothing holds this: {row}");
+    }
+}
+
+/// The core's contract, row by row.
+const CONTRACT: &str = "docs/contract.md";
+
+/// The tests that the last column of a document's tables names, with their rows.
+fn named(text: &str) -> Vec<(&str, String)> {
+    let mut found = Vec::new();
+    for row in text.lines().filter(|line| line.starts_with("| ")) {
         let cell = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
         let names = cell.split('`').skip(1).step_by(2);
-        for name in names.filter(|name| name.contains('_') && !name.contains(' ')) {
-            assert!(words.contains(name), "there is no test `{name}`: {row}");
-            found += 1;
-        }
+        let names = names.filter(|name| name.contains('_') && !name.contains(' '));
+        found.extend(names.map(|name| (row, name.to_owned())));
     }
-    assert!(found > 80, "only {found} tests are named");
+    found
 }
 
 /// The text of a document; `None` where a Nix build has left prose out.

@@ -91,12 +91,14 @@ impl Handlers {
         &self.ledger
     }
 
-    /// The declarations for `Initialize`, within about `budget`.
+    /// The declarations for `Initialize`, within about `budget`; `again` in a
+    /// process that was initialised before.
     pub async fn initialise<E: Execute>(
         &self,
         run: &E,
         settings: &Settings,
         budget: Duration,
+        again: bool,
     ) -> Declarations {
         let config = settings.config();
         let within = async {
@@ -116,22 +118,25 @@ impl Handlers {
                 Ok(found) => {
                     let deadline = Instant::now() + budget.mul_f64(0.25);
                     let handlers = self.read(run, &config, found, deadline, &mut notes).await;
-                    self.take_over(&config, handlers, notes, false);
+                    let wanted = self.take_over(&config, handlers, notes, (false, again));
                     self.keep(turn.as_ref()).await;
+                    wanted
                 }
                 Err(reason) => {
                     let handlers = self.last_known(&reason, &mut notes);
-                    self.take_over(&config, handlers, notes, true);
+                    self.take_over(&config, handlers, notes, (true, again))
                 }
             }
         };
-        if tokio::time::timeout(budget, within).await.is_err() {
-            let mut notes = Vec::new();
-            let reason = format!("not done within {} s", budget.as_secs());
-            let handlers = self.last_known(&reason, &mut notes);
-            self.take_over(&config, handlers, notes, true);
+        match tokio::time::timeout(budget, within).await {
+            Ok(wanted) => wanted,
+            Err(_) => {
+                let mut notes = Vec::new();
+                let reason = format!("not done within {} s", budget.as_secs());
+                let handlers = self.last_known(&reason, &mut notes);
+                self.take_over(&config, handlers, notes, (true, again))
+            }
         }
-        self.now().in_force.clone()
     }
 
     /// Reads the handlers again, and puts into force what the contract allows.
@@ -306,8 +311,15 @@ impl Handlers {
         own.map(|(name, one)| (name.clone(), Arc::clone(one))).collect()
     }
 
-    fn take_over(&self, config: &Config, handlers: Vec<Handler>, notes: Vec<String>, stale: bool) {
-        let (book, in_force) = plan::plan(&config.name, handlers, &self.host.made().list());
+    /// What is to be declared of `handlers`, which are the ones known from now on.
+    fn take_over(
+        &self,
+        config: &Config,
+        handlers: Vec<Handler>,
+        notes: Vec<String>,
+        (stale, live): (bool, bool),
+    ) -> Declarations {
+        let (book, wanted) = plan::plan(&config.name, handlers, &self.host.made().list());
         for handler in book.handlers.values() {
             for (trigger, fault) in
                 handler.triggers.iter().filter_map(|t| Some((t, t.fault.as_ref()?)))
@@ -318,11 +330,22 @@ impl Handlers {
                 tracing::warn!(handler = %handler.name, %reason, "the handler is not declared");
             }
         }
-        let again = !notes.is_empty();
-        self.swap(Now { book, in_force, waiting: Vec::new(), notes, stale, again });
+        let (in_force, waiting) = if live {
+            renewal::settings(&self.now().in_force, &wanted)
+        } else {
+            (wanted.clone(), Vec::new())
+        };
+        // A reload puts schedules into force that a settings change does not.
+        let again = !notes.is_empty() || in_force.schedules != wanted.schedules;
+        self.swap(Now { book, in_force, waiting, notes, stale, again });
+        wanted
     }
 
     fn swap(&self, now: Now) {
+        let functions = now.book.functions.keys();
+        let own = now.book.handlers.iter().filter(|(name, one)| **name == one.name);
+        let wanted = own.map(|(name, _)| name).chain(functions).cloned();
+        self.host.known().tell(&now.in_force.handler_names, wanted);
         self.ledger.keep(|name| now.book.handlers.contains_key(name));
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(now);
     }

@@ -13,6 +13,7 @@ mod cursor;
 mod error;
 mod fetch;
 mod ground;
+mod known;
 mod link;
 mod made;
 mod resolve;
@@ -30,6 +31,7 @@ use crate::store::{Attestation, Command, Filter, Store};
 use args::Args;
 use attest::Attestations;
 use error::{Call, Service};
+use known::Known;
 use link::Link;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -55,6 +57,7 @@ pub struct Host {
     embedded: Option<Store>,
     services: RwLock<Arc<Services>>,
     made: Arc<Made>,
+    known: Known,
 }
 
 /// One state of the world; calls keep the one they began with.
@@ -94,7 +97,12 @@ impl Host {
             fetch: Link::Absent,
             token: String::new(),
         };
-        Self { embedded, services: RwLock::new(Arc::new(services)), made: Arc::default() }
+        Self {
+            embedded,
+            services: RwLock::new(Arc::new(services)),
+            made: Arc::default(),
+            known: Known::default(),
+        }
     }
 
     /// Uses the core's services from now on. Connects to nothing yet; an
@@ -180,13 +188,15 @@ impl Host {
             "query" => attest::query(&s.store, call, args).await,
             "exists" => attest::exists(&s.store, call, args).await,
             "fetch" => fetch::fetch(link, token, call, args).await,
-            "create_schedule" => schedule::create(link, token, call, &self.made, args).await,
+            "create_schedule" => {
+                schedule::create(link, token, call, (&self.made, &self.known), args).await
+            }
             "pause_schedule" => schedule::pause(link, token, call, args).await,
             "resume_schedule" => schedule::resume(link, token, call, args).await,
             "delete_schedule" => schedule::delete(link, token, call, &self.made, args).await,
             "get_schedule" => schedule::get(link, token, call, args).await,
             "list_schedules" => schedule::list(link, token, call, &self.made, args).await,
-            "enqueue" => schedule::enqueue(link, token, call, args).await,
+            "enqueue" => schedule::enqueue(link, token, call, &self.known, args).await,
             "llm.chat" => search::chat(link, call, args).await,
             "embed" => search::embed(link, token, call, args).await,
             "search" => search::search(link, call, args).await,
@@ -224,6 +234,12 @@ impl Host {
     #[must_use]
     pub fn made(&self) -> &Arc<Made> {
         &self.made
+    }
+
+    /// Which of our handlers the core was told of.
+    #[must_use]
+    pub fn known(&self) -> &Known {
+        &self.known
     }
 
     /// Has the core run our handler `raw` every so many seconds, as a

@@ -39,13 +39,37 @@ impl Bed {
         }
         let state = self.directory().join("state").to_string_lossy().into_owned();
         launch.env.push(("XDG_STATE_HOME".to_owned(), state));
-        Plugin::launch(&self.binary, self.directory(), &launch).await
+        let binary = launch.binary.clone().unwrap_or_else(|| self.binary.clone());
+        Plugin::launch(&binary, self.directory(), &launch).await
+    }
+
+    /// Killed first and asked nothing, launched again, initialised.
+    pub async fn restart(&self, mut plugin: Plugin) -> anyhow::Result<Plugin> {
+        plugin.interrupt().await?;
+        self.boot().await
+    }
+
+    /// The settings page: `Initialize` again in the live process. The core takes
+    /// the watchers of its answer, and nothing else.
+    pub async fn reconfigure(
+        &self,
+        plugin: &Plugin,
+        config: &[(&str, &str)],
+    ) -> anyhow::Result<InitializeResponse> {
+        let answer = plugin.initialize(self.core.request(config), Duration::from_secs(10)).await?;
+        self.core.take_settings(&answer)?;
+        Ok(answer)
     }
 
     /// Launches and boots: `Initialize`, and the core takes its answer.
     pub async fn boot(&self) -> anyhow::Result<Plugin> {
+        self.boot_with(&[]).await
+    }
+
+    /// The same with a table in am.toml.
+    pub async fn boot_with(&self, config: &[(&str, &str)]) -> anyhow::Result<Plugin> {
         let plugin = self.launch().await?;
-        self.initialize(&plugin, &[]).await?;
+        self.initialize(&plugin, config).await?;
         Ok(plugin)
     }
 

@@ -78,13 +78,7 @@ impl Core {
 
     /// Takes the answer as the core does at boot and after a restart.
     pub fn accept(&self, answer: &InitializeResponse) -> anyhow::Result<()> {
-        let mut handlers = BTreeSet::new();
-        for name in &answer.handler_names {
-            ensure!(!name.is_empty(), "an empty handler name");
-            let key = format!("{}/{name}", self.name);
-            ensure!(handlers.insert(key), "{name} declared twice: the core dies of it");
-        }
-        *lock(&self.handlers) = handlers;
+        *lock(&self.handlers) = self.keys(answer)?;
         ensure!(answer.python_provider, "python_provider is not set");
         self.reconcile(&answer.schedules)?;
         self.watch(&answer.watchers)?;
@@ -92,6 +86,22 @@ impl Core {
             ensure!(route.path.starts_with('/'), "route {:?} without a leading slash", route.path);
         }
         Ok(())
+    }
+
+    /// Takes the answer as the settings page does.
+    pub fn take_settings(&self, answer: &InitializeResponse) -> anyhow::Result<()> {
+        self.keys(answer)?;
+        self.watch(&answer.watchers)
+    }
+
+    fn keys(&self, answer: &InitializeResponse) -> anyhow::Result<BTreeSet<String>> {
+        let mut handlers = BTreeSet::new();
+        for name in &answer.handler_names {
+            ensure!(!name.is_empty(), "an empty handler name");
+            let key = format!("{}/{name}", self.name);
+            ensure!(handlers.insert(key), "{name} declared twice: the core dies of it");
+        }
+        Ok(handlers)
     }
 
     fn reconcile(&self, declared: &[ScheduleInfo]) -> anyhow::Result<()> {
@@ -216,25 +226,60 @@ impl Core {
 
     /// One run of every active schedule: handler key → the plugin's answer.
     pub async fn tick(&self, plugin: &Plugin) -> anyhow::Result<Vec<(String, ExecuteJobResponse)>> {
-        let prefix = format!("{}/", self.name);
-        let due: Vec<ScheduledJob> = lock(&self.services.schedules)
-            .values()
-            .filter(|row| row.state == "active")
-            .cloned()
-            .collect();
         let mut answers = Vec::new();
-        for row in due {
-            let raw = row.handler_name.strip_prefix(&prefix).unwrap_or(&row.handler_name);
-            let request = ExecuteJobRequest {
-                job_id: format!("JB-{}", now_ms()),
-                handler_name: raw.to_owned(),
-                payload: row.payload,
-                timeout_secs: Some(300),
-            };
-            let answer = plugin.job(request).await?;
+        for row in self.active() {
+            let answer = self.run(plugin, &row).await?;
             answers.push((row.handler_name, answer));
         }
         Ok(answers)
+    }
+
+    /// Lets `secs` seconds of the ticker's time pass in as little as the runs
+    /// take: every active schedule as often as it is due, one run at a time.
+    /// How often each handler ran; a run that fails is an error.
+    pub async fn pass(
+        &self,
+        plugin: &Plugin,
+        secs: i64,
+    ) -> anyhow::Result<BTreeMap<String, usize>> {
+        let mut ran = BTreeMap::new();
+        // the first run of a declared schedule is immediate
+        let mut due: BTreeMap<String, i64> = BTreeMap::new();
+        loop {
+            let active = self.active();
+            due.retain(|id, _| active.iter().any(|row| row.id == *id));
+            for row in &active {
+                due.entry(row.id.clone()).or_insert(0);
+            }
+            let next = active.iter().min_by_key(|row| due[&row.id]);
+            let Some(row) = next.filter(|row| due[&row.id] < secs) else { return Ok(ran) };
+            let answer = self.run(plugin, row).await?;
+            let (handler, at) = (row.handler_name.clone(), due[&row.id]);
+            ensure!(answer.success, "{handler} at second {at}: {}", answer.error);
+            *ran.entry(handler).or_insert(0) += 1;
+            due.insert(row.id.clone(), at + i64::from(row.interval_seconds));
+        }
+    }
+
+    fn active(&self) -> Vec<ScheduledJob> {
+        // another plugin's handlers are called there
+        let prefix = format!("{}/", self.name);
+        let due =
+            |row: &&ScheduledJob| row.state == "active" && row.handler_name.starts_with(&prefix);
+        lock(&self.services.schedules).values().filter(due).cloned().collect()
+    }
+
+    async fn run(&self, plugin: &Plugin, row: &ScheduledJob) -> anyhow::Result<ExecuteJobResponse> {
+        let key = &row.handler_name;
+        ensure!(lock(&self.handlers).contains(key), "{key} is not registered: queued for ever");
+        let raw = key.strip_prefix(&format!("{}/", self.name)).unwrap_or(key);
+        let request = ExecuteJobRequest {
+            job_id: format!("JB-{}", now_ms()),
+            handler_name: raw.to_owned(),
+            payload: row.payload.clone(),
+            timeout_secs: Some(300),
+        };
+        Ok(plugin.job(request).await?)
     }
 }
 

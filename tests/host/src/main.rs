@@ -63,19 +63,20 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         Verb::Run { word } => {
             let word = word.unwrap_or_default();
-            let mut failed = 0_u8;
-            for scenario in scenarios::ALL.iter().filter(|one| one.name.contains(&word)) {
-                let outcome = scenarios::run(*scenario, &cli.binary).await;
+            let chosen: Vec<_> =
+                scenarios::ALL.iter().copied().filter(|one| one.name.contains(&word)).collect();
+            let show = |outcome: &scenarios::Outcome| {
                 let secs = outcome.took.as_secs_f64();
-                match outcome.result {
+                match &outcome.result {
                     Ok(()) => println!("ok      {:>6.2} s  {}", secs, outcome.name),
                     Err(error) => {
-                        failed = failed.saturating_add(1).min(100);
                         println!("FAILED  {:>6.2} s  {}\n        {error:#}", secs, outcome.name);
                     }
                 }
-            }
-            Ok(ExitCode::from(failed))
+            };
+            let outcomes = scenarios::run_all(&chosen, &cli.binary, show).await;
+            let failed = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
+            Ok(ExitCode::from(u8::try_from(failed.min(100))?))
         }
         Verb::Hold => {
             let bed = Bed::new(&cli.binary).await?;

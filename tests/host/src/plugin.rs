@@ -5,13 +5,14 @@
 use crate::rpc;
 use crate::wire::*;
 use anyhow::{Context as _, bail, ensure};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
 /// Wait for `QNTX_PLUGIN_PORT=`.
@@ -29,6 +30,11 @@ pub struct Launch {
     /// `[python] args`
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
+    /// Another file than the one under test, such as a link to it.
+    pub binary: Option<PathBuf>,
+    /// Both pipes are closed once the port is known: every further write of
+    /// the plugin fails.
+    pub deaf: bool,
 }
 
 /// The running process and the channel to it.
@@ -46,6 +52,8 @@ pub struct Plugin {
     pub announced: Duration,
     pub ready: Duration,
     log: Arc<Mutex<Vec<String>>>,
+    /// They end when nobody holds the other end of the pipes any more.
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Plugin {
@@ -69,8 +77,10 @@ impl Plugin {
         let (announce, mut announced) = watch::channel(None);
         let stdout = child.stdout.take().context("no stdout")?;
         let stderr = child.stderr.take().context("no stderr")?;
-        tokio::spawn(read(stdout, Arc::clone(&log), Some(announce)));
-        tokio::spawn(read(stderr, Arc::clone(&log), None));
+        let mut readers = vec![
+            tokio::spawn(read(stdout, Arc::clone(&log), Some(announce))),
+            tokio::spawn(read(stderr, Arc::clone(&log), None)),
+        ];
 
         let port = tokio::time::timeout(PORT_LINE, announced.wait_for(Option::is_some)).await;
         let port = match port {
@@ -79,6 +89,10 @@ impl Plugin {
             Ok(Err(_)) | Err(_) => asked,
         };
         let announced = started.elapsed();
+        if launch.deaf {
+            // with the tasks go the pipes
+            readers.drain(..).for_each(|reader| reader.abort());
+        }
         let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"))?
             .tcp_nodelay(true)
             .connect_timeout(ATTEMPT)
@@ -105,7 +119,7 @@ impl Plugin {
             }
         };
         let ready = started.elapsed();
-        Ok(Self { child, pid, port, asked, channel, metadata, announced, ready, log })
+        Ok(Self { child, pid, port, asked, channel, metadata, announced, ready, log, readers })
     }
 
     pub async fn health(&self) -> anyhow::Result<HealthResponse> {
@@ -162,6 +176,16 @@ impl Plugin {
         rpc::call(&self.channel, "/protocol.DomainPluginService/ExecuteJob", request, None).await
     }
 
+    pub async fn glyphs(&self) -> anyhow::Result<GlyphDefResponse> {
+        let path = "/protocol.DomainPluginService/RegisterGlyphs";
+        Ok(rpc::call(&self.channel, path, Empty {}, Some(ATTEMPT)).await?)
+    }
+
+    pub async fn metadata(&self) -> anyhow::Result<MetadataResponse> {
+        let path = "/protocol.DomainPluginService/Metadata";
+        Ok(rpc::call(&self.channel, path, Empty {}, Some(ATTEMPT)).await?)
+    }
+
     /// The Shutdown RPC, and nothing else: a core that stops sends no signal.
     pub async fn shutdown(&self) -> anyhow::Result<()> {
         let path = "/protocol.DomainPluginService/Shutdown";
@@ -175,18 +199,39 @@ impl Plugin {
         let pid = i32::try_from(self.pid)?;
         let pid = rustix::process::Pid::from_raw(pid).context("no pid")?;
         let started = Instant::now();
-        rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+        // it may be gone by itself, and not be reaped yet
+        if self.child.try_wait()?.is_none() {
+            rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+        }
         self.gone_within(Duration::from_secs(3)).await?;
         Ok(started.elapsed())
     }
 
-    /// Waits for its end; an error when it lives on.
+    /// Disabled by its user: the Shutdown RPC, then SIGINT, then SIGKILL. How
+    /// long it took until nobody held its pipes.
+    pub async fn disable(&mut self) -> anyhow::Result<Duration> {
+        let started = Instant::now();
+        let asked = tokio::time::timeout(Duration::from_secs(5), self.shutdown());
+        asked.await.context("Shutdown gave no answer")??;
+        self.interrupt().await?;
+        Ok(started.elapsed())
+    }
+
+    /// Waits for its end, and for the end of its pipes, as the core does; an
+    /// error when either lives on.
     pub async fn gone_within(
         &mut self,
         limit: Duration,
     ) -> anyhow::Result<std::process::ExitStatus> {
-        match tokio::time::timeout(limit, self.child.wait()).await {
-            Ok(status) => Ok(status?),
+        let end = async {
+            let status = self.child.wait().await?;
+            for reader in &mut self.readers {
+                reader.await?;
+            }
+            anyhow::Ok(status)
+        };
+        match tokio::time::timeout(limit, end).await {
+            Ok(status) => status,
             Err(_) => bail!("still there after {limit:?}\n{}", self.log().join("\n")),
         }
     }

@@ -30,6 +30,11 @@ pub struct Services {
     pub jobs: Mutex<Vec<Job>>,
     pub fetches: Mutex<Vec<FetchRequest>>,
     pub ground: Mutex<Vec<WriteToGroundRequest>>,
+    /// The actors of every single attestation as they were sent, before the
+    /// store replaced them.
+    pub actors: Mutex<Vec<Vec<String>>>,
+    /// How many more attestations a batch may write; `None` = any number.
+    pub room: Mutex<Option<usize>>,
     /// Requests that would have ended the real core.
     pub deaths: Mutex<Vec<String>>,
     /// Paths of all requests, in order.
@@ -154,6 +159,7 @@ async fn store(
                     (None, None) => done.error = "command is nil".to_owned(),
                     (None, Some(command)) => {
                         done.success = true;
+                        s.lock(&s.actors).push(command.actors.clone());
                         done.attestation = Some(s.store.create(command));
                     }
                 }
@@ -163,12 +169,16 @@ async fn store(
         }
         "BatchGenerateAndCreateAttestations" => {
             let method = move |r: BatchGenerateAttestationRequest| {
-                let error = s.refusal(&r.auth_token).unwrap_or_default();
-                let mut created = 0;
+                let mut error = s.refusal(&r.auth_token).unwrap_or_default();
+                let (mut created, all) = (0, r.commands.len());
+                let room = s.lock(&s.room).unwrap_or(usize::MAX);
                 if error.is_empty() {
-                    for command in r.commands {
+                    for command in r.commands.into_iter().take(room) {
                         s.store.create(command);
                         created += 1;
+                    }
+                    if room < all {
+                        error = format!("batch write failed after {created}/{all}: disk full");
                     }
                 }
                 ready(Ok(BatchGenerateAttestationResponse {

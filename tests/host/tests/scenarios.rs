@@ -22,12 +22,11 @@ fn binary() -> PathBuf {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_plugin_lives_through_every_scenario() {
     let binary = binary();
-    let mut failed = Vec::new();
-    for scenario in scenarios::ALL {
-        let outcome = scenarios::run(*scenario, &binary).await;
-        if let Err(error) = outcome.result {
-            failed.push(format!("{} ({:.1?}): {error:#}", outcome.name, outcome.took));
-        }
-    }
+    let outcomes = scenarios::run_all(scenarios::ALL, &binary, |_| {}).await;
+    let told = |outcome: scenarios::Outcome| {
+        let error = outcome.result.err()?;
+        Some(format!("{} ({:.1?}): {error:#}", outcome.name, outcome.took))
+    };
+    let failed: Vec<String> = outcomes.into_iter().filter_map(told).collect();
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }

@@ -197,8 +197,14 @@ impl Rewire for Wires {
             fetch: request.fetch_endpoint.clone(),
             auth_token: request.auth_token.clone(),
         });
-        let nowhere = request.ats_store_endpoint.is_empty() && self.host.embedded().is_none();
-        if nowhere { vec!["there is no attestation store".to_owned()] } else { Vec::new() }
+        if !request.ats_store_endpoint.is_empty() {
+            return Vec::new();
+        }
+        let what = match self.host.embedded() {
+            None => "there is no attestation store",
+            Some(_) => "the core offers no attestation store; attestations go to the plugin's own",
+        };
+        vec![what.to_owned()]
     }
 
     async fn reconfigure(&self, config: Arc<Config>) {

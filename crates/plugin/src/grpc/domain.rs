@@ -48,13 +48,16 @@ impl<E: Execute, A: Find, R: Rewire> DomainPluginService for Plugin<E, A, R> {
         &self,
         request: Request<InitializeRequest>,
     ) -> Result<Response<InitializeResponse>, Status> {
+        let again = self.api.life().initialised();
         // Dropped with this future when the caller goes away: then it failed.
         let attempt = self.api.life().attempt();
         let plugin = self.clone();
         let budget = budget(request.metadata());
         // Detached: a caller that goes away half-way leaves whole state behind.
         let work =
-            tokio::spawn(async move { plugin.initialise(request.into_inner(), budget).await });
+            tokio::spawn(
+                async move { plugin.initialise(request.into_inner(), budget, again).await },
+            );
         match work.await {
             Ok(response) => {
                 attempt.delivered();
@@ -136,7 +139,12 @@ impl<E: Execute, A: Find, R: Rewire> DomainPluginService for Plugin<E, A, R> {
 
 impl<E: Execute, A: Find, R: Rewire> Plugin<E, A, R> {
     /// The work of `Initialize`; succeeds also when something is degraded.
-    async fn initialise(&self, request: InitializeRequest, budget: Duration) -> InitializeResponse {
+    async fn initialise(
+        &self,
+        request: InitializeRequest,
+        budget: Duration,
+        again: bool,
+    ) -> InitializeResponse {
         let began = Instant::now();
         let (config, mut degraded) = self.api.settings().apply(&request.config);
         let wires = Arc::clone(&self.rewire);
@@ -153,13 +161,17 @@ impl<E: Execute, A: Find, R: Rewire> Plugin<E, A, R> {
             Ok(Err(error)) => degraded.push(format!("not reconfigured: {error}")),
             Err(_) => degraded.push(format!("not reconfigured within {} s", wait.as_secs_f32())),
         }
-        for reason in &degraded {
+        let known = {
+            let mut current = self.degraded.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, degraded.clone())
+        };
+        // Health goes on saying it; the log said it before.
+        for reason in degraded.iter().filter(|reason| !known.contains(reason)) {
             tracing::warn!(%reason, "initialised with less than asked for");
         }
-        *self.degraded.write().unwrap_or_else(PoisonError::into_inner) = degraded;
         let left = budget.saturating_sub(began.elapsed()).max(LEAST / 2);
-        let declared =
-            self.api.handlers().initialise(self.api.runner(), self.api.settings(), left).await;
+        let (handlers, run) = (self.api.handlers(), self.api.runner());
+        let declared = handlers.initialise(run, self.api.settings(), left, again).await;
         let now = self.api.handlers().now();
         for note in &now.notes {
             tracing::warn!(reason = %note, "initialised with less than there may be");

@@ -114,6 +114,14 @@ async fn handler<E: Execute, A: Find>(
             failed(format!("handler `{}` can't run: {reason}", handler.name), Vec::new())
         }
         (None, Err(reason)) => failed(reason, Vec::new()),
+        (None, Ok(_)) if function.is_none() && !handler.triggers.is_empty() => failed(
+            format!(
+                "handler `{}` has nothing that runs without an attestation: its functions are \
+                 all @watch; add one with @schedule or @handler",
+                handler.name
+            ),
+            Vec::new(),
+        ),
         (None, Ok(upstream)) => {
             let source = Source::Code { text: handler.code.clone(), function: function.clone() };
             let mut request = Request::new(source, config.defaults.clone());

@@ -37,8 +37,10 @@ impl<E: Execute, A: Find, R: Rewire> PythonService for Plugin<E, A, R> {
         );
         run.glyph_id = request.glyph_id;
         if !request.upstream_attestation.trim_ascii().is_empty() {
-            let upstream = body::object(&request.upstream_attestation, "upstream_attestation");
-            run.upstream = Some(upstream.map_err(|e| status(&RunError::from(e)))?);
+            match body::object(&request.upstream_attestation, "upstream_attestation") {
+                Ok(upstream) => run.upstream = Some(upstream),
+                Err(rejected) => return Ok(Response::new(refused(&rejected.to_string()))),
+            }
             // Nobody waits: an attestation fired.
             run.class = Class::Job;
         }

@@ -209,21 +209,17 @@ async fn python_service_answers_an_execution_result() {
     let result: serde_json::Value = serde_json::from_slice(&answer.result).unwrap();
     assert!(result["stdout"].is_string() && result["stderr"].is_string());
     assert!(result["variables"].is_object());
-    for (request, code) in [
-        (
-            PythonExecuteRequest { code: "busy".into(), ..Default::default() },
-            Code::ResourceExhausted,
-        ),
-        (
-            PythonExecuteRequest { upstream_attestation: b"[1]".to_vec(), ..Default::default() },
-            Code::InvalidArgument,
-        ),
-    ] {
-        assert_eq!(port.python().execute(request).await.unwrap_err().code(), code);
-    }
+    let busy = PythonExecuteRequest { code: "busy".into(), ..Default::default() };
+    let status = port.python().execute(busy).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    let odd = PythonExecuteRequest { upstream_attestation: b"[1]".to_vec(), ..Default::default() };
     let nul = PythonExecuteRequest { code: "a\0b".to_owned(), ..Default::default() };
-    let answer = port.python().execute(nul).await.unwrap().into_inner();
-    assert!(!answer.success && answer.error.contains("NUL"));
+    for (request, words) in [(odd, "`upstream_attestation` has to be an object"), (nul, "NUL")] {
+        let answer = port.python().execute(request).await.unwrap().into_inner();
+        assert!(!answer.success && answer.error.contains(words), "{}", answer.error);
+        let result: serde_json::Value = serde_json::from_slice(&answer.result).unwrap();
+        assert_eq!(result["error"], answer.error);
+    }
 }
 
 #[tokio::test]

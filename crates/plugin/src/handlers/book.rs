@@ -141,10 +141,11 @@ impl Book {
     fn exactly(&self, job: &str, caller: Caller) -> Option<Run> {
         if let Some(handler) = self.handlers.get(job) {
             // Each trigger's own function first; else what there is.
-            let order = match caller {
-                Caller::Watcher => ["watch", "handler", "schedule"],
-                Caller::Clock => ["schedule", "handler", "watch"],
-                Caller::Queue => ["handler", "schedule", "watch"],
+            let order: &[&str] = match caller {
+                Caller::Watcher => &["watch", "handler", "schedule"],
+                // A tick brings no attestation to watch.
+                Caller::Clock => &["schedule", "handler"],
+                Caller::Queue => &["handler", "schedule", "watch"],
             };
             let function = order.iter().find_map(|word| handler.first(word)).map(str::to_owned);
             return Some(Run { handler: Arc::clone(handler), function });
@@ -214,5 +215,9 @@ pub(super) mod tests {
         assert_eq!(function("greet", Caller::Queue).as_deref(), Some("h"));
         assert_eq!(function("greet.w2", Caller::Clock).as_deref(), Some("w2"));
         assert_eq!(function("plain", Caller::Clock), None);
+        let mut book = book();
+        let only = handler("only", 3, vec![trigger("watch", "w")]);
+        book.handlers.insert("only".to_owned(), Arc::new(only));
+        assert_eq!(book.find("python", "only", Caller::Clock).unwrap().function, None);
     }
 }

@@ -70,6 +70,22 @@ pub(super) async fn renew(
     renewed
 }
 
+/// After an `Initialize` in a process that was initialised before: the settings
+/// page's, of which the core takes the watchers and nothing else.
+pub(super) fn settings(
+    in_force: &Declarations,
+    wanted: &Declarations,
+) -> (Declarations, Vec<String>) {
+    let in_force = Declarations { watchers: wanted.watchers.clone(), ..in_force.clone() };
+    let mut renewed = Renewed { in_force: in_force.clone(), waiting: Vec::new() };
+    renewed.names(&in_force, wanted);
+    let known = |name: &String| in_force.handler_names.contains(name);
+    for schedule in wanted.schedules.iter().filter(|one| !known(&one.handler_name)) {
+        renewed.waiting.push(format!("the schedule of `{}` begins", schedule.handler_name));
+    }
+    (renewed.in_force, renewed.waiting)
+}
+
 impl Renewed {
     fn names(&mut self, in_force: &Declarations, wanted: &Declarations) {
         for name in

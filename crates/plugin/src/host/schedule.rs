@@ -5,6 +5,7 @@
 
 use super::args::Args;
 use super::error::{Call, HostError, HostErrorKind};
+use super::known::Known;
 use super::link::{Link, client, unary};
 use super::made::{Made, MadeSchedule};
 use proto::protocol as wire;
@@ -32,7 +33,7 @@ pub(super) async fn create(
     link: &Link,
     token: &str,
     call: &Call<'_>,
-    made: &Arc<Made>,
+    (made, known): (&Arc<Made>, &Known),
     mut args: Args<'_>,
 ) -> Result<Value, HostError> {
     let handler = args.required_text("handler")?;
@@ -47,7 +48,9 @@ pub(super) async fn create(
     let every = every.ok_or_else(|| call.invalid("`every` is missing"))?;
     let key = call.context.handler_key(&handler);
     let own = call.context.own_handler(&key).map(str::to_owned);
-    if own.is_some() {
+    if let Some(raw) = &own {
+        link.channel(call)?;
+        known.check(call, raw)?;
         // The mark by which the core knows whose schedule it is. On another plugin's handler it
         // would have the schedule dropped: that handler is not ours to declare.
         metadata.insert("plugin".to_owned(), call.context.plugin_name.clone());
@@ -218,14 +221,19 @@ pub(super) async fn enqueue(
     link: &Link,
     token: &str,
     call: &Call<'_>,
+    known: &Known,
     mut args: Args<'_>,
 ) -> Result<Value, HostError> {
     let handler = args.required_text("handler")?;
     let mut payload = args.json("payload");
     args.finish()?;
     let key = call.context.handler_key(&handler);
-    if payload.is_empty() && call.context.own_handler(&key).is_some() {
-        payload = b"null".to_vec();
+    if let Some(raw) = call.context.own_handler(&key) {
+        link.channel(call)?;
+        known.check(call, raw)?;
+        if payload.is_empty() {
+            payload = b"null".to_vec();
+        }
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let job = wire::Job {

@@ -164,7 +164,8 @@ impl From<Filter> for wire::AttestationFilter {
             actors: f.actors,
             time_start: f.time_start,
             time_end: f.time_end,
-            limit: f.limit.map(|n| i32::try_from(n).unwrap_or(i32::MAX)),
+            // Absent is everything as well, and a core may read that as nothing asked for.
+            limit: Some(f.limit.map_or(i32::MAX, |n| i32::try_from(n).unwrap_or(i32::MAX))),
         }
     }
 }
@@ -203,6 +204,14 @@ mod tests {
             signer_did: String::new(),
         }
         .effective_time()
+    }
+
+    #[test]
+    fn a_query_always_sends_a_limit() {
+        for (wanted, sent) in [(None, i32::MAX), (Some(7), 7), (Some(u32::MAX), i32::MAX)] {
+            let filter = Filter { limit: wanted, ..Filter::default() };
+            assert_eq!(wire::AttestationFilter::from(filter).limit, Some(sent));
+        }
     }
 
     #[test]

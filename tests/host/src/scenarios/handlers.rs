@@ -12,7 +12,7 @@ use crate::services::Port;
 use crate::wire::*;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// A handler as scripts and the frontend attest it.
@@ -309,8 +309,10 @@ pub(super) async fn new_handlers_run_at_once_and_the_rest_is_said_to_wait(
     ensure!(health.healthy && health.message.contains("waits for a restart"), "{}", health.message);
     ensure!(plugin.log().iter().any(|line| line.contains("waits for a restart")));
     // which brings it
-    let answer = bed.initialize(&plugin, &[]).await?;
-    ensure!(schedules(&answer) == [("fresh", 5), ("tick", 30)] || schedules(&answer).len() == 2);
+    let plugin = bed.restart(plugin).await?;
+    let live = bed.core.schedules();
+    ensure!(live.len() == 2 && live["python/fresh"].0 == 5, "{live:?}");
+    ensure!(bed.core.tick(&plugin).await?.iter().all(|(_, answer)| answer.success));
     let shown = handlers(&plugin).await?;
     ensure!(shown["waiting_for_restart"] == json!([]), "{shown}");
     Ok(())
@@ -334,7 +336,7 @@ pub(super) async fn a_paused_schedule_stays_paused_through_a_reload(
         let rows = lock(&bed.core.services.schedules).clone();
         ensure!(rows.values().all(|row| row.state != "active"), "{rows:?}");
     }
-    bed.initialize(&plugin, &[]).await?;
+    bed.restart(plugin).await?;
     let live = bed.core.schedules();
     ensure!(live["python/tick"] == (30, "paused".to_owned()), "{live:?}");
     ensure!(live["python/work"] == (5, "paused".to_owned()), "{live:?}");
@@ -348,7 +350,7 @@ pub(super) async fn schedules_made_by_scripts_survive_a_restart(bed: Bed) -> any
                 a = create_schedule('work', 5, payload={'n': 1})\n\
                 assert create_schedule('python.work', 9) == a\n\
                 b = create_schedule('other/thing', 60)\n\
-                c = create_schedule('later', 30)\n\
+                c = create_schedule('python.script', 30, {'content': ''})\n\
                 delete_schedule(c)\n\
                 print([(s['handler'], s['every'], s['state']) for s in qntx.list_schedules()])";
     let said = bed.runs(&plugin, code).await?;
@@ -374,22 +376,114 @@ pub(super) async fn schedules_made_by_scripts_survive_a_restart(bed: Bed) -> any
     Ok(())
 }
 
-pub(super) async fn a_days_ticks_drift_nowhere(bed: Bed) -> anyhow::Result<()> {
-    attest(&bed, "tick", "@schedule(every=60)\ndef f(): pass\n@schedule(every=90)\ndef g(): pass");
+pub(super) async fn a_job_for_a_handler_the_core_does_not_know_is_refused(
+    bed: Bed,
+) -> anyhow::Result<()> {
+    attest(&bed, "work", "@handler\ndef f(): pass");
     let plugin = bed.boot().await?;
-    let before = bed.core.schedules();
-    let declared = bed.initialize(&plugin, &[]).await?;
-    // what a tick every five minutes comes to in a day
-    for round in 0..288 {
-        for (handler, answer) in bed.core.tick(&plugin).await? {
-            ensure!(answer.success, "round {round}, {handler}: {}", answer.error);
-        }
-        if round % 48 == 0 {
-            let again = bed.initialize(&plugin, &[]).await?;
-            ensure!(again == declared, "round {round}: {again:?}");
-        }
+    let ask = |name: &str| {
+        format!(
+            "import qntx\nfor call in (lambda: create_schedule('{name}', 5), lambda: enqueue('{name}')):\n    \
+             try: call()\n    except qntx.Refused as e: print(e.call, e.retryable, e.reason)\n    \
+             else: print('taken')"
+        )
+    };
+    let said = bed.runs(&plugin, &ask("wrok")).await?;
+    for call in ["create_schedule", "enqueue"] {
+        let words = format!("{call} False this plugin has no handler `wrok`");
+        ensure!(said.contains(&words) && said.contains("there are python.script, work"), "{said}");
     }
+    // found by a reload, but the core takes names at a start only
+    attest(&bed, "fresh", "@handler\ndef f(): pass");
+    ensure!(plugin.job(job("__reload", "{}")).await?.success);
+    let said = bed.runs(&plugin, &ask("fresh")).await?;
+    ensure!(said.matches("begins with the next restart").count() == 2, "{said}");
+    ensure!(lock(&bed.core.services.jobs).is_empty() && bed.core.schedules().is_empty());
+    let plugin = bed.restart(plugin).await?;
+    for name in ["fresh", "python.fresh", "python/work", "other/anything", "python.script"] {
+        let said = bed.runs(&plugin, &ask(name)).await?;
+        ensure!(said == "taken\ntaken\n", "{name}: {said}");
+    }
+    Ok(())
+}
+
+pub(super) async fn no_name_is_declared_twice_whatever_the_store_holds(
+    bed: Bed,
+) -> anyhow::Result<()> {
+    let two = "@watch('a')\ndef f(): pass\n@watch('b')\ndef g(): pass\n\
+               @schedule(60)\ndef s(): pass\n@schedule(90)\ndef t(): pass";
+    let names = [
+        "h",
+        "H",
+        "h.g",
+        "h.t",
+        "h.g.g",
+        "h-f",
+        "script",
+        "python.script",
+        "__reload",
+        "python.h",
+        "python/h",
+        " h",
+        "h ",
+        "h\n",
+        "é",
+        "𝕙",
+        "a/b",
+        "",
+        "_",
+        &"x".repeat(3000),
+    ];
+    for name in names {
+        attest(&bed, name, two);
+        attest(&bed, name, two);
+    }
+    let plugin = bed.launch().await?;
+    // the core of this bed dies of a name twice, a watcher without a filter, …
+    let answer = bed.initialize(&plugin, &[]).await?;
+    ensure!(answer.handler_names.len() > names.len(), "{answer:?}");
+    let ids: BTreeSet<_> = answer.watchers.iter().map(|watcher| &watcher.id).collect();
+    ensure!(ids.len() == answer.watchers.len(), "an id twice: {ids:?}");
+    let jobs: BTreeSet<_> = answer.schedules.iter().map(|one| &one.handler_name).collect();
+    ensure!(jobs.len() == answer.schedules.len(), "a handler with two schedules: {jobs:?}");
+    // the order of the core's calls, and what it asks, do not change the set
+    ensure!(bed.restart(plugin).await?.health().await?.healthy);
+    Ok(())
+}
+
+pub(super) async fn a_tick_never_runs_a_watch_function(bed: Bed) -> anyhow::Result<()> {
+    attest(&bed, "only", "@watch('order:placed')\ndef f(order): print('ran', order)");
+    let plugin = bed.boot().await?;
+    let answer = plugin.job(job("only", "")).await?;
+    ensure!(!answer.success && answer.error.contains("all @watch"), "{answer:?}");
+    ensure!(printed(&plugin, job("only", r#"{"id":"AS-1"}"#)).await? == "ran {'id': 'AS-1'}");
+    Ok(())
+}
+
+pub(super) async fn a_days_ticks_drift_nowhere(bed: Bed) -> anyhow::Result<()> {
+    attest(&bed, "tick", "@schedule(every=60)\ndef f(): pass");
+    attest(&bed, "hour", "@schedule(every=3600)\ndef f(): pass");
+    let plugin = bed.launch().await?;
+    let declared = bed.initialize(&plugin, &[]).await?;
+    let before = bed.core.schedules();
+    let running = lock(&bed.core.services.schedules).clone();
+    let mut ran = BTreeMap::new();
+    for quarter in 0..4 {
+        for (handler, times) in bed.core.pass(&plugin, 6 * 3600).await? {
+            *ran.entry(handler).or_insert(0) += times;
+        }
+        let again = bed.reconfigure(&plugin, &[]).await?;
+        ensure!(again == declared, "quarter {quarter}: {again:?}");
+        let health = plugin.health().await?;
+        ensure!(health.healthy && !health.message.contains("waits"), "{}", health.message);
+    }
+    // a tick a minute for a day
+    let wanted = [("python/hour".to_owned(), 24), ("python/tick".to_owned(), 1440)];
+    ensure!(ran == wanted.into(), "{ran:?}");
     ensure!(bed.core.schedules() == before);
+    ensure!(*lock(&bed.core.services.schedules) == running, "rows were touched");
+    let shown = handler(&plugin, "tick").await?;
+    ensure!(shown["runs"].as_array().is_some_and(|runs| runs.len() == 10), "{shown}");
     Ok(())
 }
 

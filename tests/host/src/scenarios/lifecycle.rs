@@ -5,10 +5,14 @@
 use super::until;
 use crate::bed::Bed;
 use crate::fault::Fault;
+use crate::look::{descriptors, family, is_gone, listener};
 use crate::plugin::{Launch, free_port};
+use crate::rpc;
+use crate::wire::{LlmChatRequest, LlmChatResponse};
 use anyhow::{Context as _, ensure};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncBufReadExt as _;
+use tonic::transport::Endpoint;
 
 pub(super) async fn it_announces_its_port_before_any_python(bed: Bed) -> anyhow::Result<()> {
     let plugin = bed.launch().await?;
@@ -50,26 +54,85 @@ pub(super) async fn health_follows_the_state_table(bed: Bed) -> anyhow::Result<(
     Ok(())
 }
 
+pub(super) async fn health_is_good_while_initialize_runs(bed: Bed) -> anyhow::Result<()> {
+    let plugin = bed.launch().await?;
+    ensure!(!plugin.health().await?.healthy);
+    // the first one, and one in a process that was initialised
+    for round in 0..2 {
+        bed.core.services.faults.set(Fault::Slow(Duration::from_secs(1)));
+        let during = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            plugin.health().await
+        };
+        let (answer, during) = tokio::join!(bed.initialize(&plugin, &[]), during);
+        answer?;
+        let during = during?;
+        ensure!(during.healthy, "round {round}: {}: killed in the middle", during.message);
+        ensure!(during.message.contains("initialising"), "round {round}: {}", during.message);
+        bed.core.services.faults.set(Fault::None);
+        ensure!(plugin.health().await?.healthy, "round {round}");
+    }
+    Ok(())
+}
+
+pub(super) async fn everything_else_answers_before_and_during_initialize(
+    bed: Bed,
+) -> anyhow::Result<()> {
+    let plugin = bed.launch().await?;
+    let answers = async || -> anyhow::Result<()> {
+        ensure!(plugin.metadata().await? == plugin.metadata);
+        ensure!(!plugin.config_schema().await?.fields.is_empty());
+        ensure!(plugin.glyphs().await?.glyphs.is_empty(), "the core has the py glyph itself");
+        ensure!(plugin.http("GET", "/version", "").await?.status_code == 200);
+        ensure!(plugin.http("GET", "/handlers", "").await?.status_code == 200);
+        ensure!(plugin.http("GET", "/nothing", "").await?.status_code == 404);
+        Ok(())
+    };
+    answers().await?;
+    bed.core.services.faults.set(Fault::Slow(Duration::from_secs(1)));
+    let during = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        answers().await
+    };
+    let (initialised, during) = tokio::join!(bed.initialize(&plugin, &[]), during);
+    initialised?;
+    during
+}
+
 pub(super) async fn health_answers_while_fifty_executions_run(bed: Bed) -> anyhow::Result<()> {
     let plugin = bed.boot().await?;
     let busy = "import time\nend = time.time() + 2\nwhile time.time() < end: pass";
     let runs = futures_util::future::join_all((0..50).map(|_| bed.run(&plugin, busy)));
+    let own = Endpoint::from_shared(format!("http://{}", bed.core.ports[4].address))?;
+    let own = own.tcp_nodelay(true).connect().await?;
     let polls = async {
-        let mut worst = Duration::ZERO;
-        for _ in 0..20 {
+        let (mut health, mut yardstick) = (Vec::new(), Vec::new());
+        for _ in 0..40 {
             let started = Instant::now();
             ensure!(plugin.health().await?.healthy, "unhealthy under load");
-            worst = worst.max(started.elapsed());
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            health.push(started.elapsed());
+            // what an empty call costs on this machine at this moment
+            let path = "/protocol.LLMService/Chat";
+            let started = Instant::now();
+            rpc::call::<_, LlmChatResponse>(&own, path, LlmChatRequest::default(), None).await?;
+            yardstick.push(started.elapsed());
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        Ok(worst)
+        health.sort_unstable();
+        yardstick.sort_unstable();
+        Ok((health, yardstick))
     };
-    let worst = tokio::select! {
-        worst = polls => worst?,
-        _ = runs => anyhow::bail!("fifty seconds of work done in one"),
+    let (health, yardstick) = tokio::select! {
+        took = polls => took?,
+        _ = runs => anyhow::bail!("a hundred seconds of work done at once"),
     };
-    // the budget is 100 ms; two noisy cores share it with fifty loops
-    ensure!(worst < Duration::from_millis(500), "Health took {worst:?}");
+    // of forty all but two within the budget, and the worst within five times
+    // it; where the machine makes every call slow, within three of those
+    for (at, budget) in [(20, 100), (37, 100), (39, 500)] {
+        let budget = Duration::from_millis(budget).max(yardstick[at] * 3);
+        let (took, own) = (health[at], yardstick[at]);
+        ensure!(took < budget, "poll {at} of 40 by time took {took:?}, an empty call {own:?}");
+    }
     Ok(())
 }
 
@@ -183,39 +246,137 @@ pub(super) async fn the_death_of_the_core_ends_it(bed: Bed) -> anyhow::Result<()
     all_gone(&all).await
 }
 
-/// The descendants of `pid`.
-fn family(pid: u32) -> anyhow::Result<Vec<u32>> {
-    let mut parents = Vec::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        // it may have ended since
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-        let after = stat.rsplit(')').next().unwrap_or_default();
-        let mut fields = after.split_whitespace();
-        let (state, parent) = (fields.next(), fields.next());
-        if state != Some("Z")
-            && let Some(parent) = parent.and_then(|parent| parent.parse::<u32>().ok())
-        {
-            parents.push((pid, parent));
+pub(super) async fn broken_pipes_end_nothing(bed: Bed) -> anyhow::Result<()> {
+    // debug: it writes at every turn
+    let args = ["--log-level", "debug"].map(str::to_owned).to_vec();
+    let mut plugin = bed.launch_with(Launch { args, deaf: true, ..Launch::default() }).await?;
+    bed.initialize(&plugin, &[("enable_debug", "true"), ("unheard_of", "x")]).await?;
+    for _ in 0..5 {
+        let code = "import sys\nprint('out')\nprint('err', file=sys.stderr)";
+        ensure!(bed.runs(&plugin, code).await?.starts_with("out\n"));
+    }
+    ensure!(plugin.health().await?.healthy);
+    plugin.shutdown().await?;
+    let status = plugin.gone_within(Duration::from_secs(1)).await?;
+    ensure!(status.success(), "{status}");
+    Ok(())
+}
+
+/// Every way a script has to leave a process behind.
+const LEAVES: &str = "
+import os, subprocess, sys
+tried = []
+def leave():
+    os.setsid()
+    for fd in range(1, 64):
+        try: os.set_inheritable(fd, True)
+        except OSError: pass
+    os.execv('/bin/sleep', ['sleep', '9'])
+for way in (os.fork, lambda: subprocess.Popen(['/bin/sleep', '9'], close_fds=False, start_new_session=True)):
+    try:
+        if way() == 0: leave()
+        tried.append('left')
+    except BaseException as e:
+        tried.append(type(e).__name__)
+print(*tried)
+";
+
+pub(super) async fn a_process_left_behind_delays_no_disable(bed: Bed) -> anyhow::Result<()> {
+    // sealed it can't; bare it can, and the pipes must end all the same
+    for bare in [false, true] {
+        let bare_too = bare.then(|| "--dangerously-no-sandbox".to_owned());
+        let args = bare_too.into_iter().collect();
+        let mut plugin = bed.launch_with(Launch { args, ..Launch::default() }).await?;
+        bed.initialize(&plugin, &[]).await?;
+        let said = bed.runs(&plugin, LEAVES).await?;
+        ensure!(said.contains("left") == bare, "bare: {bare}, {said}");
+        let all = family(plugin.pid)?;
+        let took = plugin.disable().await?;
+        ensure!(took < Duration::from_secs(5), "{took:?} after {said}");
+        if !bare {
+            all_gone(&all).await?;
         }
     }
-    let mut found = vec![pid];
-    let mut at = 0;
-    while let Some(parent) = found.get(at).copied() {
-        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
-        at += 1;
-    }
-    found.remove(0);
-    Ok(found)
+    Ok(())
+}
+
+pub(super) async fn no_descendant_holds_the_pipes_or_the_port(bed: Bed) -> anyhow::Result<()> {
+    let plugin = bed.boot().await?;
+    let run = bed.run(&plugin, "import time\ntime.sleep(3)");
+    let looked = async {
+        until("a child runs", Duration::from_secs(20), async || {
+            let answer = plugin.http("GET", "/health", "").await?;
+            let health: serde_json::Value = serde_json::from_slice(&answer.body)?;
+            Ok(health["running"] == 1 && family(plugin.pid)?.len() > 2)
+        })
+        .await?;
+        let own = descriptors(plugin.pid)?;
+        let mut kept: Vec<_> = own.iter().filter(|(fd, _)| [1, 2].contains(fd)).collect();
+        ensure!(kept.len() == 2, "{own:?}");
+        let port = (0, listener(plugin.port)?);
+        ensure!(own.iter().any(|(_, held)| *held == port.1), "the port is not its own");
+        kept.push(&port);
+        let family = family(plugin.pid)?;
+        let mut looked = 0;
+        for pid in family {
+            // it may have ended since; of a sealed one only root is told
+            let Ok(held) = descriptors(pid) else { continue };
+            looked += 1;
+            for (fd, target) in held {
+                ensure!(kept.iter().all(|(_, one)| *one != target), "{pid} has {target:?} as {fd}");
+            }
+        }
+        ensure!(looked > 0, "no descendant could be looked at");
+        anyhow::Ok(())
+    };
+    let (ran, looked) = tokio::join!(run, looked);
+    ran?;
+    looked
+}
+
+pub(super) async fn log_lines_carry_their_level(bed: Bed) -> anyhow::Result<()> {
+    let plugin = bed.boot().await?;
+    bed.reconfigure(&plugin, &[("timeout_secs", "soon")]).await?;
+    let levels = |log: &[String]| -> anyhow::Result<Vec<String>> {
+        let level = |line: &String| -> anyhow::Result<String> {
+            let value: serde_json::Value = serde_json::from_str(line).context(line.clone())?;
+            let level = value["level"].as_str().unwrap_or_default();
+            let known = ["error", "warn", "info", "debug"].contains(&level);
+            ensure!(known, "the core shows it as debug, whatever it is: {line}");
+            Ok(level.to_owned())
+        };
+        log.iter().map(level).collect()
+    };
+    until("the warning is there", Duration::from_secs(2), async || {
+        Ok(levels(&plugin.log())?.iter().any(|level| level == "warn"))
+    })
+    .await?;
+    let quiet = levels(&plugin.log())?;
+    ensure!(!quiet.contains(&"debug".to_owned()), "debug without being asked for");
+    bed.reconfigure(&plugin, &[("enable_debug", "true")]).await?;
+    plugin.http("GET", "/nothing", "").await?;
+    bed.runs(&plugin, "pass").await?;
+    until("debug lines come", Duration::from_secs(2), async || {
+        Ok(levels(&plugin.log())?.iter().any(|level| level == "debug"))
+    })
+    .await
+}
+
+pub(super) async fn it_is_called_what_its_file_is_called(bed: Bed) -> anyhow::Result<()> {
+    let link = bed.directory().join("qntx-other-plugin");
+    std::os::unix::fs::symlink(&bed.binary, &link)?;
+    let launch = Launch { name: "other".to_owned(), binary: Some(link), ..Launch::default() };
+    let plugin = bed.launch_with(launch).await?;
+    let answer = plugin.initialize(bed.core.request(&[]), Duration::from_secs(30)).await?;
+    ensure!(answer.watchers[0].contexts == ["other"], "{answer:?}");
+    ensure!(answer.handler_names.contains(&"other.script".to_owned()), "{answer:?}");
+    bed.runs(&plugin, "assert attest('a', 'p')['source'] == 'other'").await?;
+    Ok(())
 }
 
 async fn all_gone(pids: &[u32]) -> anyhow::Result<()> {
-    until("every process is gone", Duration::from_secs(3), async || {
-        Ok(pids.iter().all(|pid| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-            stat.is_err() || stat.is_ok_and(|stat| stat.contains(") Z "))
-        }))
+    until("every process is gone", Duration::from_secs(10), async || {
+        Ok(pids.iter().all(|pid| is_gone(*pid)))
     })
     .await
 }

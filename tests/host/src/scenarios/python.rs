@@ -5,6 +5,7 @@
 
 use super::until;
 use crate::bed::Bed;
+use crate::core::lock;
 use crate::wire::*;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -150,4 +151,103 @@ pub(super) async fn a_cancelled_call_stops_its_execution(bed: Bed) -> anyhow::Re
     ensure!(gone.is_err(), "an endless loop answered");
     ensure!(while_running? == 1, "it never ran");
     until("the execution stops", Duration::from_secs(2), async || Ok(running().await? == 0)).await
+}
+
+pub(super) async fn methods_and_queries_arrive_as_they_were_sent(bed: Bed) -> anyhow::Result<()> {
+    let plugin = bed.boot().await?;
+    bed.runs(&plugin, "attest('a b', 'é&=', 'c')\nattest('other', 'q')").await?;
+    // the core decodes the path and leaves the query as it came
+    for (query, found) in [
+        ("?subject=a%20b", 1),
+        ("?subject=a+b&predicate=%C3%A9%26%3D", 1),
+        ("?predicate=q&limit=5", 1),
+        ("?subject=nobody", 0),
+        ("", 2),
+    ] {
+        let answer = plugin.http("GET", &format!("/attestations{query}"), "").await?;
+        let text = String::from_utf8(answer.body)?;
+        let rows: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
+        let count = rows["attestations"].as_array().map(Vec::len);
+        ensure!(answer.status_code == 200 && count == Some(found), "{query}: {text}");
+    }
+    for (method, path, status) in [
+        ("PUT", "/execute", 405),
+        ("PATCH", "/execute", 405),
+        ("DELETE", "/execute", 405),
+        ("HEAD", "/version", 200),
+        ("POST", "/exe cute", 404),
+        ("GET", "//version", 404),
+        ("GET", "/../version", 404),
+        ("GET", "/é%", 404),
+        ("BREW", "/version", 405),
+        ("GET", "", 200),
+        ("GET", "/", 200),
+    ] {
+        let answer = plugin.http(method, path, "").await?;
+        ensure!(answer.status_code == status, "{method} {path:?}: {}", answer.status_code);
+        let kind =
+            answer.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-type"));
+        let kind = kind.map(|header| header.values.as_slice());
+        ensure!(kind == Some(&["application/json".to_owned()]), "{method} {path:?}: {kind:?}");
+    }
+    Ok(())
+}
+
+pub(super) async fn a_404_costs_nothing_and_changes_nothing(bed: Bed) -> anyhow::Result<()> {
+    let plugin = bed.boot().await?;
+    lock(&bed.core.services.seen).clear();
+    let quiet = plugin.log().len();
+    let started = Instant::now();
+    for _ in 0..100 {
+        for path in ["/glyph-module.js", "/api/python/glyph-module.js"] {
+            let answer = plugin.http("GET", path, r#"{"content":"attest('x', 'y')"}"#).await?;
+            ensure!(answer.status_code == 404);
+            let named: Vec<_> = answer.headers.iter().map(|header| header.name.as_str()).collect();
+            ensure!(named.len() <= 2, "headers of three answers pile up: {named:?}");
+        }
+    }
+    let took = started.elapsed();
+    ensure!(took < Duration::from_secs(2), "200 of them took {took:?}");
+    ensure!(lock(&bed.core.services.seen).is_empty(), "something was called");
+    ensure!(plugin.log().len() == quiet, "{:?}", plugin.log().get(quiet..));
+    Ok(())
+}
+
+pub(super) async fn decorators_and_main_work_in_a_glyph(bed: Bed) -> anyhow::Result<()> {
+    let plugin = bed.boot().await?;
+    let code = "@watch('order:placed', 'shop')\ndef a(): pass\n@schedule(every=5)\ndef b(): pass\n\
+                @handler\ndef c(): pass\nprint('module')\ndef main(): print('main')";
+    let said = bed.runs(&plugin, code).await?;
+    // with decorators there is no main to be called, as in a handler
+    ensure!(said == "module\n", "{said}");
+    let said = bed.runs(&plugin, "print('module')\ndef main(): print('main')").await?;
+    ensure!(said == "module\nmain\n", "{said}");
+    let upstream = PythonExecuteRequest {
+        code: "print(upstream['id'])".to_owned(),
+        upstream_attestation: b"{\"id\": \"AS-1\", \"subjects\": null}".to_vec(),
+        ..PythonExecuteRequest::default()
+    };
+    let answer = plugin.execute(upstream.clone()).await?;
+    ensure!(answer.success && answer.output == "AS-1\n", "{answer:?}");
+    // an answer, which the core tries again like any failure; no gRPC error
+    let broken = PythonExecuteRequest { upstream_attestation: b"{\"id\":".to_vec(), ..upstream };
+    let answer = plugin.execute(broken).await?;
+    ensure!(!answer.success && answer.error.contains("upstream_attestation"), "{answer:?}");
+    Ok(())
+}
+
+pub(super) async fn a_glyphs_attestations_carry_its_actor(bed: Bed) -> anyhow::Result<()> {
+    let plugin = bed.boot().await?;
+    let request = PythonExecuteRequest {
+        code: "import qntx\nqntx.ground.write('s', 'p', actors='me')\nprint(qntx.glyph_id)\n\
+               attest('s', 'p')"
+            .to_owned(),
+        glyph_id: "g-7".to_owned(),
+        ..PythonExecuteRequest::default()
+    };
+    let answer = plugin.execute(request).await?;
+    ensure!(answer.success && answer.output == "g-7\n", "{answer:?}");
+    let sent = lock(&bed.core.services.actors).clone();
+    ensure!(sent == [["glyph:g-7"]], "{sent:?}");
+    Ok(())
 }

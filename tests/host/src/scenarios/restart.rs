@@ -3,9 +3,10 @@
 //!
 //! **Invariant:** the process is killed first and asked nothing.
 
-use super::handlers::{attest, job};
+use super::handlers::{attest, handlers, job};
+use super::until;
 use crate::bed::Bed;
-use crate::core::lock;
+use crate::core::{Core, lock};
 use crate::fault::Fault;
 use crate::plugin::{Launch, Plugin};
 use crate::wire::AttestationFilter;
@@ -19,18 +20,12 @@ async fn poll(bed: &Bed, mut plugin: Plugin) -> anyhow::Result<(Plugin, u32)> {
         let healthy = plugin.health().await.is_ok_and(|health| health.healthy);
         strikes = if healthy { 0 } else { strikes + 1 };
         if strikes == 2 {
-            plugin = restart(bed, plugin).await?;
+            plugin = bed.restart(plugin).await?;
             (strikes, restarts) = (0, restarts + 1);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok((plugin, restarts))
-}
-
-/// Kill, launch, `Initialize` within 30 s, reconcile.
-async fn restart(bed: &Bed, mut plugin: Plugin) -> anyhow::Result<Plugin> {
-    plugin.interrupt().await?;
-    bed.boot().await
 }
 
 pub(super) async fn a_plugin_in_limbo_is_restarted_and_whole(bed: Bed) -> anyhow::Result<()> {
@@ -58,7 +53,7 @@ pub(super) async fn a_restart_keeps_schedules_and_what_the_user_paused(
     }
     let before = bed.core.schedules();
     for round in 0..3 {
-        plugin = restart(&bed, plugin).await?;
+        plugin = bed.restart(plugin).await?;
         ensure!(bed.core.schedules() == before, "round {round}: {:?}", bed.core.schedules());
     }
     let rows = lock(&bed.core.services.schedules).len();
@@ -70,7 +65,7 @@ pub(super) async fn a_cancelled_initialize_ends_in_a_restart_that_loses_nothing(
     bed: Bed,
 ) -> anyhow::Result<()> {
     attest(&bed, "tick", "@schedule(every=60)\ndef f(): pass");
-    let plugin = restart(&bed, bed.boot().await?).await?;
+    let plugin = bed.restart(bed.boot().await?).await?;
     let before = bed.core.schedules();
     bed.core.services.faults.set(Fault::Slow(Duration::from_secs(2)));
     let request = bed.core.request(&[]);
@@ -123,5 +118,82 @@ pub(super) async fn with_python_broken_the_declarations_stand(bed: Bed) -> anyho
         ..AttestationFilter::default()
     };
     ensure!(bed.core.services.store.query(&faulted).is_empty(), "the code is not at fault");
+    Ok(())
+}
+
+pub(super) async fn a_settings_change_brings_watchers_and_the_rest_waits(
+    bed: Bed,
+) -> anyhow::Result<()> {
+    attest(&bed, "tick", "@schedule(every=60)\ndef f(): pass");
+    let plugin = bed.boot().await?;
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    attest(&bed, "tick", "@schedule(every=30)\ndef f(): pass\n@watch('w')\ndef g(): print('g')");
+    attest(&bed, "fresh", "@schedule(every=5)\ndef f(): pass");
+    ensure!(plugin.job(job("__reload", "{}")).await?.success);
+    let waiting = async || -> anyhow::Result<String> {
+        Ok(handlers(&plugin).await?["waiting_for_restart"].to_string())
+    };
+    ensure!(waiting().await?.contains("tick-g"), "{}", waiting().await?);
+    // the page is saved: the core takes the watchers of the answer, and only them
+    let answer = bed.reconfigure(&plugin, &[("timeout_secs", "20")]).await?;
+    ensure!(answer.handler_names.contains(&"fresh".to_owned()), "not the complete set");
+    ensure!(lock(&bed.core.watchers).contains_key("python-tick-g"));
+    let left = waiting().await?;
+    ensure!(!left.contains("tick-g"), "{left}");
+    ensure!(
+        left.contains("`fresh` can be called") && left.contains("schedule of `fresh`"),
+        "{left}"
+    );
+    let live = bed.core.schedules();
+    ensure!(!live.contains_key("python/fresh") && live["python/tick"].0 == 30, "{live:?}");
+    let health = plugin.health().await?;
+    ensure!(health.healthy && health.message.contains("waits for a restart"), "{}", health.message);
+    let plugin = bed.restart(plugin).await?;
+    ensure!(bed.core.schedules().contains_key("python/fresh"));
+    ensure!(handlers(&plugin).await?["waiting_for_restart"] == serde_json::json!([]));
+    Ok(())
+}
+
+pub(super) async fn a_schedule_read_by_a_settings_change_comes_into_force(
+    bed: Bed,
+) -> anyhow::Result<()> {
+    attest(&bed, "tick", "@schedule(every=60)\ndef f(): pass");
+    let plugin = bed.boot().await?;
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    attest(&bed, "tick", "@schedule(every=30)\ndef f(): pass");
+    // no reload came before it: the core reconciles no schedules here
+    bed.reconfigure(&plugin, &[]).await?;
+    ensure!(bed.core.schedules()["python/tick"].0 == 60);
+    until("it is put into force through the service", Duration::from_secs(6), async || {
+        Ok(bed.core.schedules().get("python/tick").is_some_and(|(every, _)| *every == 30))
+    })
+    .await
+}
+
+pub(super) async fn other_endpoints_are_used_from_then_on(bed: Bed) -> anyhow::Result<()> {
+    let plugin = bed.boot().await?;
+    let other = Core::start("python").await?;
+    let code = "import time\nattest('a', 'before')\ntime.sleep(1)\nattest('a', 'after')";
+    let run = bed.runs(&plugin, code);
+    let again = async {
+        until("it has begun", Duration::from_secs(10), async || {
+            Ok(lock(&bed.core.services.seen).iter().any(|path| path.ends_with("CreateAttestation")))
+        })
+        .await?;
+        let limit = Duration::from_secs(10);
+        let answer = plugin.initialize(other.request(&[]), limit).await?;
+        other.accept(&answer)
+    };
+    let (ran, again) = tokio::join!(run, again);
+    again?;
+    ran?;
+    let count = |core: &Core, predicate: &str| {
+        let predicates = vec![predicate.to_owned()];
+        let filter = AttestationFilter { predicates, ..AttestationFilter::default() };
+        core.services.store.query(&filter).len()
+    };
+    ensure!((count(&bed.core, "before"), count(&other, "before")) == (1, 0));
+    ensure!((count(&bed.core, "after"), count(&other, "after")) == (0, 1));
+    ensure!(lock(&bed.core.services.deaths).is_empty());
     Ok(())
 }
