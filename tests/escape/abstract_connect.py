@@ -3,6 +3,6 @@
 # bare: "escaped"
 # canary: network
 # sandboxed: errno EPERM
-# layer: seccomp
+# layer: seccomp, landlock
 
 _result = attempt(lambda: socket.socket(socket.AF_UNIX).connect("\0" + W.abstract))

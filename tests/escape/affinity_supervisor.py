@@ -2,6 +2,6 @@
 # row: own
 # bare: "escaped"
 # sandboxed: errno EPERM
-# layer: seccomp
+# layer: seccomp, capabilities
 
 _result = attempt(lambda: os.sched_setaffinity(W.supervisor, {0}))

@@ -2,7 +2,7 @@
 # row: 56
 # bare: n/a a bare process has no channel
 # timeout: 3
-# sandboxed: outcome killed 9
+# sandboxed: outcome protocol
 # layer: supervisor
 
 fd = channel()

@@ -3,7 +3,7 @@
 # bare: "escaped"
 # limits: {"cpu_secs": 1}
 # sandboxed: outcome over_cpu
-# layer: supervisor
+# layer: rlimit, watch
 
 import hashlib
 

@@ -2,10 +2,14 @@
 # row: 50
 # bare: "escaped"
 # limits: {"scratch_files": 1000}
-# sandboxed: outcome over_scratch
-# layer: supervisor
+# sandboxed: errno ENOSPC
+# sandboxed-unmounted: outcome over_scratch
+# layer: mount, watch
 
-for at in range(3000):
-    open(f"f{at}", "wb").close()
-time.sleep(1)
-_result = "escaped"
+def act():
+    for at in range(3000):
+        open(f"f{at}", "wb").close()
+    time.sleep(1)
+
+
+_result = attempt(act)

@@ -2,10 +2,14 @@
 # row: 50
 # bare: "escaped"
 # limits: {"scratch_bytes": 8388608}
-# sandboxed: outcome over_scratch
-# layer: supervisor
+# sandboxed: errno ENOSPC
+# sandboxed-unmounted: outcome over_scratch
+# layer: mount, watch
 
-for at in range(32):
-    open(f"f{at}", "wb").write(bytes(1 << 20))
-time.sleep(1)
-_result = "escaped"
+def act():
+    for at in range(32):
+        open(f"f{at}", "wb").write(bytes(1 << 20))
+    time.sleep(1)
+
+
+_result = attempt(act)

@@ -2,14 +2,17 @@
 # row: 50
 # bare: "escaped"
 # limits: {"scratch_bytes": 8388608}
-# sandboxed: accepted "escaped"
-# layer: residual: bounded by the deadline and the disk; see SECURITY
+# sandboxed: errno ENOSPC
+# sandboxed-unmounted: accepted "escaped"
+# layer: mount
 
-held = []
-for at in range(32):
-    held.append(open("f", "wb"))
-    held[-1].write(bytes(1 << 20))
-    held[-1].flush()
-    os.unlink("f")
-time.sleep(0.6)
-_result = "escaped"
+def act():
+    held = []
+    for at in range(32):
+        held.append(open("f", "wb", buffering=0))
+        held[-1].write(bytes(1 << 20))
+        os.unlink("f")
+    time.sleep(0.6)
+
+
+_result = attempt(act)

@@ -2,6 +2,6 @@
 # row: 24
 # bare: "escaped"
 # sandboxed: errno EPERM
-# layer: seccomp
+# layer: seccomp, landlock, dumpable
 
 _result = attempt(lambda: call("kcmp", os.getpid(), W.sibling, 2, 0, 0))

@@ -2,6 +2,6 @@
 # row: 6
 # bare: "escaped"
 # sandboxed: errno EXDEV
-# layer: landlock
+# layer: landlock, kernel
 
 _result = attempt(lambda: os.link(W.outside + "/secret", "linked"))

@@ -3,7 +3,7 @@
 # bare: "escaped"
 # limits: {"memory_bytes": 67108864}
 # sandboxed: outcome over_memory
-# layer: supervisor
+# layer: watch
 
 step, reach = 2 << 20, 512 << 30
 block = map_memory(reach, 1, 0x4022)

@@ -2,7 +2,8 @@
 # row: 6
 # bare: "escaped"
 # canary: outside
-# sandboxed: errno EACCES
-# layer: landlock
+# sandboxed: errno EXDEV
+# sandboxed-unmounted: errno EACCES
+# layer: landlock, kernel
 
 _result = attempt(lambda: os.rename(W.outside + "/movable", "moved"))

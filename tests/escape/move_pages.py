@@ -2,6 +2,6 @@
 # row: own
 # bare: "escaped"
 # sandboxed: errno EPERM
-# layer: seccomp
+# layer: seccomp, landlock, dumpable
 
 _result = attempt(lambda: call("move_pages", W.sibling, 0, 0, 0, 0, 0))

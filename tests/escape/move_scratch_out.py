@@ -2,8 +2,9 @@
 # row: 6
 # bare: "escaped"
 # canary: outside
-# sandboxed: errno EACCES
-# layer: landlock
+# sandboxed: errno EXDEV
+# sandboxed-unmounted: errno EACCES
+# layer: landlock, kernel
 
 open("own", "w").close()
 _result = attempt(lambda: os.rename("own", W.outside + "/made"))

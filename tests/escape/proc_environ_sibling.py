@@ -2,6 +2,6 @@
 # row: 26
 # bare: "escaped"
 # sandboxed: errno EACCES
-# layer: landlock
+# layer: landlock, dumpable
 
 _result = attempt(lambda: open(f"/proc/{W.sibling}/environ").read() and None)

@@ -2,6 +2,6 @@
 # row: 26
 # bare: "escaped"
 # sandboxed: errno EACCES
-# layer: landlock
+# layer: landlock, capabilities
 
 _result = attempt(lambda: open(f"/proc/{W.supervisor}/environ").read() and None)

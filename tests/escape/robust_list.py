@@ -2,6 +2,6 @@
 # row: 24
 # bare: "escaped"
 # sandboxed: errno EPERM
-# layer: seccomp
+# layer: seccomp, landlock, dumpable
 
 _result = attempt(lambda: call("get_robust_list", W.sibling, ctypes.c_long(), ctypes.c_long()))

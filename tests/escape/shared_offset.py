@@ -3,7 +3,7 @@
 # bare: "escaped"
 # runs: 2
 # sandboxed: result "nothing"
-# layer: descriptors
+# layer: seal: a descriptor 0 of its own
 
 seen = [fd for fd in range(3) if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND]
 for fd in range(3):

@@ -3,7 +3,7 @@
 # bare: "escaped"
 # limits: {"threads": 20}
 # sandboxed: outcome over_threads
-# layer: supervisor
+# layer: watch
 
 gate = threading.Event()
 started = 0

@@ -199,7 +199,7 @@ impl State {
         Self {
             children: plugin.processes("qntx:child").len(),
             descriptors: std::fs::read_dir(format!("{proc}/fd")).unwrap().count(),
-            scratch: entries(plugin.scratch()),
+            scratch: entries(&plugin.scratch_inside()),
             resident_kib: resident.split_whitespace().next().unwrap().parse().unwrap(),
         }
     }

@@ -7,6 +7,7 @@ mod attack;
 mod bare;
 mod matrix;
 pub(crate) mod prefix;
+mod removed;
 mod sandboxed;
 mod world;
 

@@ -2,6 +2,7 @@
 //! and the command line.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod allowlist;
 mod attest;
 mod cgroup;
 mod chaos;
@@ -10,11 +11,13 @@ mod core;
 mod errors;
 mod escape;
 mod execute;
+mod frames;
 mod hostile;
 mod isolation;
 mod learned;
 mod lifecycle;
 mod limits;
+mod overshoot;
 mod packages;
 mod pool;
 mod profiles;
@@ -23,3 +26,4 @@ mod readme;
 mod sessions;
 mod support;
 mod unprivileged;
+mod weak;

@@ -157,13 +157,17 @@ const PACKAGES: &[(&str, &str)] = &[
     ),
 ];
 
-fn install(place: &Path) {
+pub(crate) fn install(place: &Path) {
     let finder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/find-python");
     let installed = Command::new(finder)
         .args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--target"])
         .arg(place)
-        .args(["numpy", "pandas", "matplotlib"])
+        .args(PACKAGES_NEEDED)
         .output()
         .unwrap();
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
 }
+
+/// What the programs here and of the allow-list need from an index.
+const PACKAGES_NEEDED: [&str; 8] =
+    ["numpy", "pandas", "matplotlib", "pillow", "cryptography", "lxml", "psutil", "pydantic"];

@@ -90,6 +90,12 @@ impl Plugin {
         self.scratch.path()
     }
 
+    /// The same as the plugin sees it, whose scratch directories may be mounted for it alone.
+    pub(crate) fn scratch_inside(&self) -> std::path::PathBuf {
+        let outside = self.scratch.path().strip_prefix("/").unwrap();
+        std::path::Path::new(&format!("/proc/{}/root", self.pid())).join(outside)
+    }
+
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
@@ -98,6 +104,15 @@ impl Plugin {
     /// POSTs a JSON value.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.post_raw(path, "application/json", body.to_string().as_bytes())
+    }
+
+    /// The same where the plugin may be gone; `None` when it is.
+    pub(crate) fn try_post(&self, path: &str, body: &Value) -> Option<Answer> {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let began = Instant::now();
+        let request = agent().post(&url).header("content-type", "application/json");
+        let answer = request.send(body.to_string().as_bytes()).ok()?;
+        Some(read(answer, began))
     }
 
     /// POSTs bytes.
@@ -224,6 +239,42 @@ pub(crate) fn processes_of(parent: u32, name: &str) -> Vec<u32> {
         }
     }
     found
+}
+
+/// What the largest child of a plugin uses, each number by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Peak {
+    pub(crate) resident: u64,
+    pub(crate) page_tables: u64,
+    pub(crate) threads: u64,
+}
+
+impl Peak {
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            resident: self.resident.max(other.resident),
+            page_tables: self.page_tables.max(other.page_tables),
+            threads: self.threads.max(other.threads),
+        }
+    }
+}
+
+/// Looks at all children of a plugin now.
+pub(crate) fn children_peak(parent: u32) -> Peak {
+    let mut peak = Peak::default();
+    for pid in processes_of(parent, "qntx:child") {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        peak = peak.max(Peak {
+            resident: field("VmRSS:") << 10,
+            page_tables: field("VmPTE:") << 10,
+            threads: field("Threads:"),
+        });
+    }
+    peak
 }
 
 /// Whether a process with this id lives (a zombie does not).

@@ -10,6 +10,7 @@ use crate::capture::{Capture, IDLE};
 use crate::error::Fault;
 use crate::haste::Haste;
 use crate::host::{CallContext, Host, HostError, HostErrorKind};
+use crate::reaper::Ended;
 use crate::request::{Request, Source};
 use crate::spare::Spare;
 use crate::stream::StreamError;
@@ -196,6 +197,9 @@ impl Run {
     async fn frame(&mut self, frame: Claimed<proto::frame::FromChild>) -> Option<Stop> {
         let checked = frame.check(self.spare.generation, self.conditions.id, &self.request.limits);
         match checked {
+            Ok(Checked::Done(done)) if !has_json(&done) => {
+                Some(Stop::Protocol("a result that is not JSON".to_owned()))
+            }
             Ok(Checked::Done(done)) if done.closing => {
                 self.closing = Some(done);
                 None
@@ -407,16 +411,16 @@ impl Run {
         let (outcome, after) = if gone {
             // Asked while the group is there; a child that closed its channel is as good as dead.
             let oom_killed = self.spare.process.oom_killed();
-            let reaped = self.spare.process.ended(END_PATIENCE).await;
+            let ended = self.spare.process.ended(END_PATIENCE).await;
             duration = began.elapsed();
-            if let Some(reaped) = &reaped {
+            if let Some(Ended { reaped, .. }) = &ended {
                 usage.cpu = self.watchdog.since_start(reaped.usage.user + reaped.usage.system);
                 usage.max_rss_bytes = usage.max_rss_bytes.max(reaped.usage.max_rss_bytes);
             }
             let outcome = if oom_killed {
                 Outcome::OverMemory
             } else {
-                verdict::of_end(reaped, self.trapped, &usage, &self.watchdog)
+                verdict::of_end(ended, self.trapped, &usage, &self.watchdog)
             };
             (outcome, After::Gone)
         } else {
@@ -449,6 +453,14 @@ impl Run {
         };
         (answer, after)
     }
+}
+
+/// Whether the result may be put into an answer as it is: anything but one whole JSON value could
+/// add members of its own to it.
+fn has_json(done: &Done) -> bool {
+    let whole =
+        |bytes: &[u8]| serde_json::from_slice::<&serde_json::value::RawValue>(bytes).is_ok();
+    done.result.as_deref().is_none_or(whole)
 }
 
 /// The reply of the host call under way; pends for ever without one.

@@ -101,6 +101,14 @@ impl Census {
     }
 }
 
+/// How a child that was left to end by itself did.
+#[derive(Debug)]
+pub struct Ended {
+    pub reaped: Reaped,
+    /// It was still there when the patience ran out, and was killed.
+    pub by_us: bool,
+}
+
 impl Process {
     /// Takes charge of the child `pid`.
     pub fn adopt(pid: i32, scratch: Scratch, census: Arc<Census>) -> std::io::Result<Self> {
@@ -152,6 +160,12 @@ impl Process {
         self.inner.as_ref().map(|inner| inner.scratch.path())
     }
 
+    /// Its scratch directory, with its quota.
+    #[must_use]
+    pub fn quota(&self) -> Option<&Scratch> {
+        self.inner.as_ref().map(|inner| &inner.scratch)
+    }
+
     /// Sends SIGKILL. The child is reaped when `self` is dropped.
     pub fn kill(&self) {
         self.signal(libc::SIGKILL);
@@ -169,7 +183,7 @@ impl Process {
 
     /// Waits for the end of a child that is ending by itself, for at most
     /// `patience`, then kills it.
-    pub async fn ended(mut self, patience: Duration) -> Option<Reaped> {
+    pub async fn ended(mut self, patience: Duration) -> Option<Ended> {
         let inner = self.inner.take()?;
         let census = Arc::clone(&self.census);
         let task = tokio::spawn(async move { reap(inner, patience, &census).await });
@@ -205,13 +219,15 @@ fn kill_inner(inner: &Inner) {
     }
 }
 
-async fn reap(inner: Inner, patience: Duration, census: &Census) -> Option<Reaped> {
+async fn reap(inner: Inner, patience: Duration, census: &Census) -> Option<Ended> {
     let Inner { pidfd, scratch, group } = inner;
     let pid = pidfd.pid();
+    let mut by_us = false;
     let reaped = match crate::readiness::watch(pidfd) {
         Ok(pidfd) => {
             if tokio::time::timeout(patience, pidfd.readable()).await.is_err() {
                 // Only a child that has not ended by itself is left here.
+                by_us = true;
                 let _ = pidfd.get_ref().kill();
                 let _ = pidfd.readable().await;
             }
@@ -225,7 +241,10 @@ async fn reap(inner: Inner, patience: Duration, census: &Census) -> Option<Reape
         let _ = tokio::task::spawn_blocking(move || drop(group)).await;
     }
     leave(census, pid);
-    reaped.inspect_err(|error| tracing::error!(pid, %error, "a child could not be reaped")).ok()
+    reaped
+        .inspect_err(|error| tracing::error!(pid, %error, "a child could not be reaped"))
+        .ok()
+        .map(|reaped| Ended { reaped, by_us })
 }
 
 fn group_limits(limits: &Limits) -> GroupLimits {

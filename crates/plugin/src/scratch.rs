@@ -4,6 +4,9 @@
 //! which holds a locked file for as long as the process lives. A root whose
 //! lock is free belongs to a crashed process; the next start removes it.
 //!
+//! Where the process has a mount namespace of its own, each directory is a file
+//! system of its own, which holds the quota to the byte ([`sandbox::mounts`]).
+//!
 //! **Invariant:** no symlink in a scratch directory is ever followed, and
 //! nothing outside the root is ever removed.
 
@@ -13,8 +16,8 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 const LOCK: &str = "lock";
 
@@ -30,6 +33,8 @@ pub struct ScratchRoot {
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
+    /// The quota in force, where it is a file system of its own.
+    mounted: Option<Mutex<(u64, u64)>>,
     // Keeps the root, and with it the lock, for as long as a directory lives.
     _root: Arc<ScratchRoot>,
 }
@@ -95,13 +100,27 @@ impl ScratchRoot {
             .mode(0o700)
             .create(&path)
             .map_err(|source| Fault::System { what: "no scratch directory can be made", source })?;
-        Ok(Scratch { path, _root: Arc::clone(self) })
+        let mounted = if sandbox::mounts::granted() {
+            let defaults = proto::Limits::default();
+            let size = (defaults.scratch_bytes, defaults.scratch_files);
+            sandbox::mounts::mount(&path, size.0, size.1)
+                .map_err(|source| Fault::System { what: "no scratch can be mounted", source })?;
+            Some(Mutex::new(size))
+        } else {
+            None
+        };
+        Ok(Scratch { path, mounted, _root: Arc::clone(self) })
     }
 }
 
 impl ScratchRoot {
     /// Removes the root and what is in it. Blocking; again is a no-op.
     pub fn remove(&self) {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().filter_map(Result::ok);
+        for entry in entries.filter(|_| sandbox::mounts::granted()) {
+            // An error: nothing is mounted there.
+            let _ = sandbox::mounts::unmount(&entry.path());
+        }
         remove_tree(&self.path);
     }
 }
@@ -119,6 +138,24 @@ impl Scratch {
         &self.path
     }
 
+    /// Brings its quota into force, where it is a file system of its own.
+    pub fn limit(&self, bytes: u64, entries: u64) -> std::io::Result<()> {
+        let Some(mounted) = &self.mounted else { return Ok(()) };
+        let mut size = mounted.lock().unwrap_or_else(PoisonError::into_inner);
+        if *size != (bytes, entries) {
+            sandbox::mounts::resize(&self.path, bytes, entries)?;
+            *size = (bytes, entries);
+        }
+        Ok(())
+    }
+
+    /// What it holds, files without a name included, where it is a file system
+    /// of its own.
+    #[must_use]
+    pub fn mounted(&self) -> Option<sandbox::mounts::Used> {
+        self.mounted.as_ref().and_then(|_| sandbox::mounts::used(&self.path).ok())
+    }
+
     /// What is in it now, counting at most `limit` entries. Blocking.
     #[must_use]
     pub fn contents(path: &Path, limit: u64) -> Contents {
@@ -132,6 +169,11 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if self.mounted.is_some()
+            && let Err(error) = sandbox::mounts::unmount(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "a scratch could not be unmounted");
+        }
         // Nearly always empty; a full one is removed beside the runtime's threads.
         if std::fs::remove_dir(&self.path).is_ok() {
             return;

@@ -5,11 +5,11 @@
 //! supervisor; a child's word alone never says `over_…`.
 
 use crate::answer::Usage;
-use crate::reaper::Process;
+use crate::reaper::{Ended, Process};
 use crate::watchdog::{Excess, Watchdog};
 use proto::Outcome;
 use proto::frame::{Done, done};
-use sandbox::process::{Exit, Reaped};
+use sandbox::process::Exit;
 
 /// From a `Done` frame.
 pub fn of_claim(done: &Done, process: &Process, watchdog: &Watchdog) -> Outcome {
@@ -45,15 +45,17 @@ pub fn of_excess(excess: Excess) -> Outcome {
 
 /// From the way a process ended that said nothing.
 pub fn of_end(
-    reaped: Option<Reaped>,
+    ended: Option<Ended>,
     trapped: Option<u32>,
     usage: &Usage,
     watchdog: &Watchdog,
 ) -> Outcome {
-    let Some(reaped) = reaped else {
-        return Outcome::Protocol { reason: "the child closed its channel and went on".to_owned() };
-    };
+    let went_on =
+        || Outcome::Protocol { reason: "the child closed its channel and went on".to_owned() };
+    let Some(Ended { reaped, by_us }) = ended else { return went_on() };
     match reaped.exit {
+        // That signal was ours, after it had gone on without its channel for a while.
+        Exit::Signal(libc::SIGKILL) if by_us => went_on(),
         Exit::Code(code) => Outcome::Exited { code, message: None },
         Exit::Signal(libc::SIGSYS) => Outcome::Denied {
             syscall: trapped

@@ -47,6 +47,11 @@ impl Watchdog {
         spare
             .baseline
             .limit(spare.process.pid(), limits)
+            .and_then(|()| {
+                let quota =
+                    |scratch: &Scratch| scratch.limit(limits.scratch_bytes, limits.scratch_files);
+                spare.process.quota().map_or(Ok(()), quota)
+            })
             .map_err(|source| Fault::System { what: "the child's limits can't be set", source })?;
         spare.process.limit(limits).map_err(|source| Fault::System {
             what: "the limits of the child's cgroup can't be set",
@@ -66,16 +71,23 @@ impl Watchdog {
     pub async fn look(&mut self, process: &Process) -> Option<Excess> {
         let pid = process.pid();
         self.ticks = self.ticks.wrapping_add(1);
+        if sandbox::trial::without(sandbox::trial::Layer::Watch) {
+            return None;
+        }
         let started = if self.tree { descendants::of(pid) } else { Started::default() };
         if self.cpu_used(process) + started.cpu > self.cpu_limit {
             return Some(Excess::Cpu);
         }
+        // A mounted scratch is memory, and holds its own quota.
+        let mounted = process.quota().and_then(Scratch::mounted);
         if let Ok(memory) = sandbox::rlimit::memory_of(pid) {
             self.peak_resident = self.peak_resident.max(memory.resident);
             let grown = memory.resident.saturating_sub(self.baseline.resident);
             // Page tables are neither resident nor data: reading one byte in every two
             // megabytes of a large reservation fills nothing but them.
-            if grown + page_tables_of(pid) + started.memory > self.limits.memory_bytes {
+            let held = mounted.map_or(0, |used| used.bytes);
+            let used = grown + page_tables_of(pid) + started.memory + held;
+            if used > self.limits.memory_bytes {
                 return Some(Excess::Memory);
             }
         }
@@ -83,7 +95,8 @@ impl Watchdog {
         if own.saturating_add(started.threads) > self.limits.threads {
             return Some(Excess::Threads);
         }
-        if self.ticks.is_multiple_of(SCRATCH_EVERY)
+        if mounted.is_none()
+            && self.ticks.is_multiple_of(SCRATCH_EVERY)
             && let Some(path) = process.scratch().map(std::path::Path::to_path_buf)
         {
             let most = self.limits.scratch_files;

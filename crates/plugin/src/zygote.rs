@@ -193,6 +193,7 @@ fn environment() -> Vec<(OsString, OsString)> {
         .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))
         .collect();
     environment.extend(FIXED.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+    environment.extend(sandbox::trial::environment());
     environment
 }
 

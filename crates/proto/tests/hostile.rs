@@ -6,11 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use proptest::prelude::*;
+use prost::Message as _;
 use proto::claimed::{Checked, ClaimError};
 use proto::codec::{self, CodecError, Decoder, MAX_FROM_CHILD, PREFIX};
 use proto::frame::{
-    Done, FromChild, FromZygote, HostCall, Log, Note, Progress, Raised, ToChild, ToZygote, Trapped,
-    Variable, Warm, done, from_child, note,
+    Done, Fork, Forked, FromChild, FromZygote, HostCall, HostReply, Job, Log, Note, Progress,
+    Raised, ToChild, ToZygote, Trapped, Variable, Warm, ZygoteFailed, done, from_child,
+    from_zygote, host_reply, note, to_child, to_zygote,
 };
 use proto::{Claimed, Limits};
 
@@ -234,6 +236,53 @@ impl Dice {
     }
 }
 
+fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
+    for _ in 0..dice.below(4) {
+        let at = dice.below(bytes.len());
+        match dice.below(4) {
+            0 => bytes[at] = dice.roll().to_le_bytes()[0],
+            1 => bytes[at] ^= 1 << dice.below(8),
+            2 => bytes.insert(at, dice.roll().to_le_bytes()[0]),
+            _ => bytes.truncate(at.max(1)),
+        }
+    }
+}
+
+type Decode = fn(&[u8]);
+
+/// A message of each other direction, and what decodes it as its reader does.
+fn other_directions() -> Vec<(Vec<u8>, Decode)> {
+    fn decode<M: prost::Message + Default>(bytes: &[u8]) {
+        let mut decoder = Decoder::<M>::new(1 << 12);
+        decoder.push(bytes);
+        while let Ok(Some(_)) = decoder.next_message() {}
+        // the control socket has packets, without a length
+        let _ = M::decode(bytes);
+    }
+    let job =
+        Job { source: b"print(1)".to_vec(), python_paths: vec!["/x".into()], ..Job::default() };
+    let job = ToChild { execution: 9, kind: Some(to_child::Kind::Job(job)), ..ToChild::default() };
+    let value = host_reply::Kind::Value(b"{}".to_vec());
+    let reply = to_child::Kind::Reply(HostReply { call: 1, kind: Some(value) });
+    let reply = ToChild { execution: 9, kind: Some(reply), ..ToChild::default() };
+    let fork = to_zygote::Kind::Fork(Fork { child: 3, scratch: "/x".into() });
+    let fork = ToZygote { kind: Some(fork) };
+    let forked = from_zygote::Kind::Forked(Forked { child: 3, pid: 4711 });
+    let forked = FromZygote { generation: 2, kind: Some(forked) };
+    let failed = ZygoteFailed { stage: "seal".into(), reason: "no".into() };
+    let failed = FromZygote { generation: 2, kind: Some(from_zygote::Kind::Failed(failed)) };
+    fn framed<M: prost::Message>(message: &M) -> Vec<u8> {
+        codec::encode(message, MAX_FROM_CHILD).unwrap()
+    }
+    vec![
+        (framed(&job), decode::<ToChild> as Decode),
+        (framed(&reply), decode::<ToChild>),
+        (framed(&fork), decode::<ToZygote>),
+        (framed(&forked), decode::<FromZygote>),
+        (failed.encode_to_vec(), decode::<FromZygote>),
+    ]
+}
+
 #[test]
 fn a_great_many_mutated_frames() {
     let wanted = std::env::var("QNTX_FUZZ_FRAMES").map_or(20_000, |text| text.parse().unwrap());
@@ -255,21 +304,22 @@ fn a_great_many_mutated_frames() {
     .map(|kind| FromChild { generation: GENERATION, execution: EXECUTION, kind: Some(kind) })
     .map(|frame| codec::encode(&frame, MAX_FROM_CHILD).unwrap())
     .collect();
+    let others = other_directions();
     let (mut dice, mut accepted, mut refused) = (Dice(0x9e37_79b9_7f4a_7c15), 0u64, 0u64);
     let mut decoder = Decoder::<FromChild>::new(4096);
     let mut frames = 0u64;
     while frames < wanted {
         frames += 1;
-        let mut bytes = seeds[dice.below(seeds.len())].clone();
-        for _ in 0..dice.below(4) {
-            let at = dice.below(bytes.len());
-            match dice.below(4) {
-                0 => bytes[at] = dice.roll().to_le_bytes()[0],
-                1 => bytes[at] ^= 1 << dice.below(8),
-                2 => bytes.insert(at, dice.roll().to_le_bytes()[0]),
-                _ => bytes.truncate(at.max(1)),
-            }
+        // one in eight goes the other ways: what a child or a zygote is told, and what that says
+        if dice.below(8) == 0 {
+            let (seed, decode) = &others[dice.below(others.len())];
+            let mut bytes = seed.clone();
+            mutate(&mut bytes, &mut dice);
+            decode(&bytes);
+            continue;
         }
+        let mut bytes = seeds[dice.below(seeds.len())].clone();
+        mutate(&mut bytes, &mut dice);
         // mostly with an honest length, so that the body is what is attacked
         if dice.below(8) > 0 && bytes.len() >= PREFIX {
             let length = u32::try_from(bytes.len() - PREFIX).unwrap();

@@ -35,6 +35,9 @@ pub struct Received {
 /// # Errors
 /// The system's reason; on kernels before 5.9 always `ENOSYS`.
 pub fn close_all_except(keep: &[RawFd]) -> io::Result<()> {
+    if crate::trial::without(crate::trial::Layer::Descriptors) {
+        return Ok(());
+    }
     let mut keep: Vec<RawFd> = keep.iter().copied().filter(|fd| *fd >= 0).collect();
     keep.sort_unstable();
     keep.dedup();

@@ -8,6 +8,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::SealError;
+use crate::trial::{self, Layer};
 
 fn step(step: &'static str) -> impl FnOnce(rustix::io::Errno) -> SealError {
     move |errno| SealError::Step { step, source: errno.into() }
@@ -45,7 +46,12 @@ pub fn give_up_privileges() -> Result<(), SealError> {
 /// # Errors
 /// [`SealError::Step`] naming what the system refused.
 pub fn give_up_capabilities() -> Result<(), SealError> {
-    drop_capabilities()?;
+    if !trial::without(Layer::Capabilities) {
+        drop_capabilities()?;
+    }
+    if trial::without(Layer::Dumpable) {
+        return Ok(());
+    }
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(step("become non-dumpable"))
 }

@@ -102,7 +102,7 @@ pub fn probe() -> KernelFeatures {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     KernelFeatures {
         release,
-        landlock_abi: sys::landlock_abi(),
+        landlock_abi: crate::landlock::effective_abi(None),
         seccomp: [
             libc::SECCOMP_RET_KILL_PROCESS,
             libc::SECCOMP_RET_TRAP,

@@ -159,7 +159,8 @@ pub(crate) fn own_proc_rules() -> Result<Vec<Rule>, SealError> {
 
 /// The ABI to use: the kernel's, or less when a test asks for less.
 pub(crate) fn effective_abi(cap: Option<u32>) -> u32 {
-    sys::landlock_abi().min(cap.unwrap_or(u32::MAX))
+    let trial = crate::trial::landlock_abi_cap().unwrap_or(u32::MAX);
+    sys::landlock_abi().min(cap.unwrap_or(u32::MAX)).min(trial)
 }
 
 /// How much of the floor an ABI gives.

@@ -24,9 +24,13 @@ mod grants;
 #[cfg(target_os = "linux")]
 pub mod harden;
 #[cfg(target_os = "linux")]
+pub mod heap;
+#[cfg(target_os = "linux")]
 pub mod kernel;
 #[cfg(target_os = "linux")]
 mod landlock;
+#[cfg(target_os = "linux")]
+pub mod mounts;
 mod policy;
 #[cfg(target_os = "linux")]
 pub mod process;
@@ -44,6 +48,7 @@ mod sys;
 pub mod syscalls;
 #[cfg(target_os = "linux")]
 pub mod tool;
+pub mod trial;
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 
@@ -54,5 +59,6 @@ pub use policy::{ChildPolicy, SYSTEM_READ_PATHS, ZygotePolicy, default_read_path
 pub use seal::{ChildSeal, Confined, seal_zygote};
 #[cfg(not(target_os = "linux"))]
 pub use unsupported::{
-    ChildSeal, Confined, fds, harden, kernel, process, report, rlimit, seal_zygote, syscalls, tool,
+    ChildSeal, Confined, fds, harden, heap, kernel, mounts, process, report, rlimit, seal_zygote,
+    syscalls, tool,
 };

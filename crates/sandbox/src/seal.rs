@@ -10,6 +10,7 @@ use crate::bpf::Template;
 use crate::landlock::{self, Reach, Rule};
 use crate::process::SingleThreaded;
 use crate::syscalls::Tables;
+use crate::trial::{self, Layer};
 use crate::{ChildPolicy, Enforced, Grants, SealError, ZygotePolicy, harden, seccomp};
 
 /// Confines the zygote, for itself and for everything it will ever fork.
@@ -23,7 +24,8 @@ use crate::{ChildPolicy, Enforced, Grants, SealError, ZygotePolicy, harden, secc
 /// the step that failed, after which the process must end.
 pub fn seal_zygote(policy: &ZygotePolicy, _proof: SingleThreaded) -> Result<Enforced, SealError> {
     let abi = landlock::effective_abi(policy.landlock_abi_cap);
-    let weakened = landlock::check_floor(abi, policy.allow_weak)?;
+    let mut weakened = landlock::check_floor(abi, policy.allow_weak)?;
+    weakened.extend(trial::weakened());
     policy.grants.check(abi)?;
     let filters = seccomp::zygote_stack(&Tables::under(&policy.grants))?;
     let mut skipped = Vec::new();
@@ -37,9 +39,13 @@ pub fn seal_zygote(policy: &ZygotePolicy, _proof: SingleThreaded) -> Result<Enfo
     rules.extend(landlock::granted_rules(&policy.grants)?);
 
     harden::give_up_privileges()?;
-    landlock::restrict(abi, rules.iter(), &policy.grants.connect)?;
-    for (name, program) in &filters {
-        seccomp::load(name, program)?;
+    if !trial::without(Layer::ZygoteLandlock) {
+        landlock::restrict(abi, rules.iter(), &policy.grants.connect)?;
+    }
+    for (name, layer, program) in &filters {
+        if !trial::without(*layer) {
+            seccomp::load(name, program)?;
+        }
     }
 
     let status = Status::read()?;
@@ -85,6 +91,7 @@ impl ChildSeal {
         grants.check(abi)?;
         let mut zygote = zygote.clone();
         zygote.weakened = landlock::check_floor(abi, policy.allow_weak)?;
+        zygote.weakened.extend(trial::weakened());
         zygote.skipped.clear();
         let mut shared = landlock::shared_rules(&policy.read, &mut zygote.skipped)?;
         shared.extend(landlock::granted_rules(grants)?);
@@ -112,7 +119,9 @@ impl ChildSeal {
         let shared = self.shared.take().ok_or(SealError::AlreadyApplied)?;
         fresh_stdin()?;
         let own = own_rules(scratch, self.own_proc)?;
-        landlock::restrict(self.abi, shared.iter().chain(&own), &self.grants.connect)?;
+        if !trial::without(Layer::ChildLandlock) {
+            landlock::restrict(self.abi, shared.iter().chain(&own), &self.grants.connect)?;
+        }
         Ok(Confined {
             abi: self.abi,
             own_proc: self.own_proc,
@@ -167,7 +176,9 @@ impl Confined {
     /// [`SealError::Seccomp`], after which the process must end.
     pub fn finish(self) -> Result<Enforced, SealError> {
         let pid = rustix::process::getpid().as_raw_nonzero().get().unsigned_abs();
-        seccomp::load("child", &self.last_filter.for_process(pid))?;
+        if !trial::without(Layer::ChildFilter) {
+            seccomp::load("child", &self.last_filter.for_process(pid))?;
+        }
         let seccomp_filters = self.enforced.seccomp_filters + 1;
         Ok(Enforced { seccomp_filters, ..self.enforced })
     }
@@ -205,7 +216,10 @@ impl Status {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|value| value.trim().parse::<u32>().ok())
         };
-        if field("Seccomp:") != Some(2) {
+        let none = [Layer::Gate, Layer::AllowList, Layer::Answers, Layer::Trap]
+            .into_iter()
+            .all(trial::without);
+        if field("Seccomp:") != Some(2) && !none {
             let reason = "the kernel does not report filter mode".to_owned();
             return Err(SealError::Seccomp { step: "read the seal back", reason });
         }

@@ -23,14 +23,17 @@ use seccompiler::{
 use crate::SealError;
 use crate::bpf::{self, Case, Program, Template};
 use crate::syscalls::{Entry, NO_EFFECT, Op, TRAP, Tables, Test, When, find};
+use crate::trial::Layer;
 
 /// The filters of the zygote in loading order, each with its name for errors.
-pub(crate) fn zygote_stack(tables: &Tables) -> Result<Vec<(&'static str, Program)>, SealError> {
+pub(crate) fn zygote_stack(
+    tables: &Tables,
+) -> Result<Vec<(&'static str, Layer, Program)>, SealError> {
     Ok(vec![
-        ("gate", bpf::gate()),
-        ("allow-list", allow_list(tables)?),
-        ("answers", answers(tables).for_process(0)),
-        ("trap", trap()?),
+        ("gate", Layer::Gate, bpf::gate()),
+        ("allow-list", Layer::AllowList, allow_list(tables)?),
+        ("answers", Layer::Answers, answers(tables).for_process(0)),
+        ("trap", Layer::Trap, trap()?),
     ])
 }
 

@@ -3,10 +3,12 @@
 //! **Invariant:** every `unsafe` of this crate is in this file; nothing here decides policy.
 #![expect(unsafe_code, reason = "system calls and a signal handler have no safe form")]
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicUsize, Ordering};
 
@@ -351,4 +353,55 @@ pub(crate) fn process_cpu_time(pid: libc::pid_t) -> io::Result<libc::timespec> {
         return Err(io::Error::last_os_error());
     }
     Ok(time)
+}
+
+/// `unshare(2)`.
+pub(crate) fn unshare(_proof: &SingleThreaded, flags: libc::c_int) -> io::Result<()> {
+    // SAFETY: no memory is involved; the proof says that no other thread is left behind.
+    let result = unsafe { libc::unshare(flags) };
+    check(result.into()).map(drop)
+}
+
+/// `mount(2)`.
+pub(crate) fn mount(
+    source: Option<&str>,
+    target: &Path,
+    kind: Option<&str>,
+    flags: libc::c_ulong,
+    options: &str,
+) -> io::Result<()> {
+    let source = source.map(CString::new).transpose()?;
+    let kind = kind.map(CString::new).transpose()?;
+    let target = CString::new(target.as_os_str().as_bytes())?;
+    let options = CString::new(options)?;
+    let pointer = |text: &Option<CString>| text.as_ref().map_or(std::ptr::null(), |t| t.as_ptr());
+    // SAFETY: the strings live until the call returns, and end with a zero byte.
+    let result = unsafe {
+        libc::mount(
+            pointer(&source),
+            target.as_ptr(),
+            pointer(&kind),
+            flags,
+            options.as_ptr().cast(),
+        )
+    };
+    check(result.into()).map(drop)
+}
+
+/// `umount2(2)`, not through a link.
+pub(crate) fn unmount(target: &Path, flags: libc::c_int) -> io::Result<()> {
+    let target = CString::new(target.as_os_str().as_bytes())?;
+    // SAFETY: the string lives until the call returns, and ends with a zero byte.
+    let result = unsafe { libc::umount2(target.as_ptr(), flags | libc::UMOUNT_NOFOLLOW) };
+    check(result.into()).map(drop)
+}
+
+/// `mallopt(3)`: most arenas, and the size from which a block is mapped by itself, fixed.
+#[cfg(target_env = "gnu")]
+pub(crate) fn tune_allocator(arenas: libc::c_int, mapped_from: libc::c_int) {
+    for (option, value) in [(libc::M_ARENA_MAX, arenas), (libc::M_MMAP_THRESHOLD, mapped_from)] {
+        // SAFETY: no memory is passed; the values are within what the manual allows. A refusal
+        // leaves the defaults in force, which are safe as well.
+        unsafe { libc::mallopt(option, value) };
+    }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Attack {
     /// The same, where an unprivileged user gets something else.
     pub(crate) bare_unprivileged: Option<BareExpect>,
     pub(crate) sandboxed: Expect,
+    /// The same, where the machine grants scratch directories no file system of their own.
+    pub(crate) sandboxed_unmounted: Option<Expect>,
     /// What the bare run has to have touched.
     pub(crate) canary: Option<String>,
     pub(crate) limits: Option<Value>,
@@ -74,6 +76,7 @@ impl Attack {
             bare: BareExpect::parse(&field("bare")),
             bare_unprivileged: optional("bare-unprivileged").map(|text| BareExpect::parse(&text)),
             sandboxed: Expect::parse(&field("sandboxed")),
+            sandboxed_unmounted: optional("sandboxed-unmounted").map(|text| Expect::parse(&text)),
             canary: optional("canary"),
             limits: optional("limits").map(|text| serde_json::from_str(&text).unwrap()),
             timeout: optional("timeout").map_or(20.0, |text| text.parse().unwrap()),
@@ -115,7 +118,8 @@ impl Expect {
 }
 
 /// Error numbers by the names that headers use.
-const ERRNO: [(&str, i32); 10] = [
+const ERRNO: [(&str, i32); 11] = [
+    ("ENOSPC", libc::ENOSPC),
     ("EPERM", libc::EPERM),
     ("EACCES", libc::EACCES),
     ("ENOSYS", libc::ENOSYS),

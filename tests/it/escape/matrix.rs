@@ -68,6 +68,11 @@ fn render(attacks: &[Attack]) -> String {
             }
             Expect::Outcome(outcome, Some(about)) => format!("outcome `{outcome}` ({about})"),
         };
+        let sandboxed = match &attack.sandboxed_unmounted {
+            Some(Expect::Result(value, _)) => format!("{sandboxed}; unmounted: {}", shown(value)),
+            Some(Expect::Outcome(outcome, _)) => format!("{sandboxed}; unmounted: `{outcome}`"),
+            None => sandboxed,
+        };
         let _ = writeln!(
             text,
             "| `{}` | {} | {} | {} | {alone} | {sandboxed} | {} |",

@@ -1,6 +1,6 @@
 //! An attack inside the sandbox, and the canaries looked at after each.
 
-use super::attack::{Attack, Expect};
+use super::attack::{Attack, Expect, shown};
 use super::prefix::Prefix;
 use super::world::{Others, World, runs};
 use crate::support::{Plugin, eventually};
@@ -16,17 +16,25 @@ pub(crate) struct Sandboxed {
     outside: String,
     granted: String,
     sibling_priority: String,
+    mounted: bool,
 }
 
 const SLEEPER: &str = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(900)";
 
 impl Sandboxed {
     pub(crate) fn start(prefix: &Prefix) -> Self {
+        Self::start_without(prefix, &[])
+    }
+
+    /// Under attack without these layers.
+    pub(crate) fn start_without(prefix: &Prefix, layers: &[sandbox::trial::Layer]) -> Self {
         let world = World::new(prefix);
         let scratch = tempfile::tempdir().unwrap();
         prefix.give(scratch.path());
         let mut command = prefix.command(&prefix.binary);
         command.env_remove("LD_LIBRARY_PATH");
+        let names: Vec<&str> = layers.iter().map(|layer| layer.name()).collect();
+        command.env(sandbox::trial::WITHOUT, names.join(","));
         let granted = world.path("granted");
         let mut flags = vec!["--store", ":memory:", "--python-path", granted.to_str().unwrap()];
         if let Some(home) = &prefix.home {
@@ -50,7 +58,8 @@ impl Sandboxed {
         };
         let (outside, granted) = (world.fingerprint("outside"), world.fingerprint("granted"));
         let sibling_priority = settings(others.sibling);
-        Self { plugin, world, others, outside, granted, sibling_priority }
+        let mounted = plugin.get("/health").body["sandbox"]["scratch_mounted"] == true;
+        Self { plugin, world, others, outside, granted, sibling_priority, mounted }
     }
 
     pub(crate) fn run(&self, attack: &Attack) -> Result<(), String> {
@@ -66,7 +75,8 @@ impl Sandboxed {
         let complaint = |what: String| Err(format!("{} sandboxed: {what}", attack.name));
         let body = &answer.body;
         let outcome = body["outcome"].as_str().unwrap_or_default();
-        match &attack.sandboxed {
+        let unmounted = attack.sandboxed_unmounted.as_ref().filter(|_| !self.mounted);
+        match unmounted.unwrap_or(&attack.sandboxed) {
             Expect::Result(value, _) => {
                 if outcome != "value" || body["result"] != *value {
                     let said = body["error"].as_str().unwrap_or_default();
@@ -91,6 +101,47 @@ impl Sandboxed {
             }
         }
         self.canaries().or_else(complaint)
+    }
+
+    /// What an attack comes to here, and whether everybody around it is still there. What it did to
+    /// files is undone.
+    pub(crate) fn observe(&mut self, attack: &Attack, prefix: &Prefix) -> (String, bool) {
+        let mut body = json!({
+            "code": attack.program(&self.world.described(self.others)),
+            "timeout_secs": attack.timeout.min(5.0),
+        });
+        if let Some(limits) = &attack.limits {
+            body["limits"] = limits.clone();
+        }
+        let mut text = String::new();
+        for _ in 0..attack.runs {
+            text = match self.plugin.try_post("/execute", &body) {
+                Some(answer) => came_to(&answer.body),
+                None => "the plugin is gone".to_owned(),
+            };
+        }
+        match self.canaries() {
+            Ok(()) => (text, true),
+            Err(what) => {
+                let short = what.split([':', '\n']).next().unwrap_or_default();
+                let short = short.trim_end_matches(char::is_numeric).trim_end();
+                let short =
+                    if short.starts_with("process") { "somebody was stopped" } else { short };
+                let text = format!("{text}; {short}");
+                self.world.restore(prefix);
+                self.outside = self.world.fingerprint("outside");
+                self.granted = self.world.fingerprint("granted");
+                let intact = self.canaries().is_ok() && !text.contains("the plugin is gone");
+                (text, intact)
+            }
+        }
+    }
+
+    /// What health says is weaker than it should be.
+    pub(crate) fn weakened(&self) -> Vec<String> {
+        let health = self.plugin.get("/health").body;
+        let lines = health["sandbox"]["weakened"].as_array().cloned().unwrap_or_default();
+        lines.iter().map(|line| line.as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// Whatever the attack came to: nothing outside has changed.
@@ -128,6 +179,18 @@ impl Sandboxed {
     }
 }
 
+/// A result or an outcome, as tables show it.
+fn came_to(body: &serde_json::Value) -> String {
+    let outcome = body["outcome"].as_str().unwrap_or("no outcome");
+    match outcome {
+        "value" => shown(&body["result"]),
+        "raised" => {
+            format!("raised `{}`", body["outcome_detail"]["type"].as_str().unwrap_or_default())
+        }
+        other => format!("outcome `{other}`"),
+    }
+}
+
 /// Priority, affinity and limits, as the kernel shows them.
 fn settings(pid: u32) -> String {
     let read =
@@ -140,7 +203,7 @@ fn settings(pid: u32) -> String {
 }
 
 fn scratch_directories(plugin: &Plugin) -> Vec<PathBuf> {
-    let mut directories = vec![plugin.scratch().to_path_buf()];
+    let mut directories = vec![plugin.scratch_inside()];
     for _ in 0..3 {
         directories = directories
             .iter()

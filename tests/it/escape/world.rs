@@ -35,25 +35,10 @@ impl World {
         let place = tempfile::tempdir().unwrap();
         open(place.path());
         let at = |name: &str| place.path().join(name);
-        for name in ["outside", "outside/empty", "granted", "work"] {
+        for name in ["outside", "granted", "work"] {
             fs::create_dir(at(name)).unwrap();
         }
-        for (name, text) in [
-            ("outside/secret", "secret"),
-            ("outside/movable", "movable"),
-            ("granted/module.py", "value = 1\n# long enough to read\n"),
-            ("granted/leased", "leased"),
-        ] {
-            fs::write(at(name), text).unwrap();
-        }
-        rustix::fs::setxattr(
-            at("outside/secret"),
-            "user.given",
-            b"1",
-            rustix::fs::XattrFlags::empty(),
-        )
-        .unwrap();
-        std::os::unix::fs::symlink("secret", at("outside/link")).unwrap();
+        furnish(place.path());
         let unix = UnixListener::bind(at("unix")).unwrap();
         let datagram = UnixDatagram::bind(at("datagram")).unwrap();
         let name = format!("escape-{}-{}", std::process::id(), place.path().display());
@@ -68,6 +53,23 @@ impl World {
         named.set_nonblocking(true).unwrap();
         prefix.give(place.path());
         Self { tcp, udp, unix, datagram, named, name, place }
+    }
+
+    /// Files and directories as they were made, whatever became of them since.
+    pub(crate) fn restore(&self, prefix: &Prefix) {
+        for name in ["outside", "granted"] {
+            for entry in fs::read_dir(self.path(name)).unwrap().map(Result::unwrap) {
+                let path = entry.path();
+                if entry.file_type().unwrap().is_dir() {
+                    fs::remove_dir_all(path).unwrap();
+                } else {
+                    fs::remove_file(path).unwrap();
+                }
+            }
+        }
+        furnish(self.place.path());
+        prefix.give(&self.path("outside"));
+        prefix.give(&self.path("granted"));
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -111,6 +113,21 @@ impl World {
         lines.sort();
         lines.join("\n")
     }
+}
+
+fn furnish(place: &Path) {
+    fs::create_dir(place.join("outside/empty")).unwrap();
+    for (name, text) in [
+        ("outside/secret", "secret"),
+        ("outside/movable", "movable"),
+        ("granted/module.py", "value = 1\n# long enough to read\n"),
+        ("granted/leased", "leased"),
+    ] {
+        fs::write(place.join(name), text).unwrap();
+    }
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(place.join("outside/secret"), "user.given", b"1", flags).unwrap();
+    std::os::unix::fs::symlink("secret", place.join("outside/link")).unwrap();
 }
 
 fn look(path: &Path, lines: &mut Vec<String>) {

@@ -105,6 +105,8 @@ fn sandbox(w: &mut Writer, snapshot: &Snapshot) {
     w.key("seccomp").number(snapshot.seccomp_filters);
     // Executions that may start processes have namespaces of their own.
     w.key("namespaces").bool(snapshot.namespaces);
+    // Each scratch directory is a file system of its own.
+    w.key("scratch_mounted").bool(sandbox::mounts::granted());
     w.key("cgroup").bool(snapshot.cgroup.is_some());
     w.key("weakened").strings(&snapshot.weakened);
     w.key("granted").object(|w| {

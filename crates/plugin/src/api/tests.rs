@@ -228,6 +228,69 @@ fn a_body_stays_below_its_cap() {
     assert_eq!(body["truncated"]["stdout"], true);
 }
 
+/// A great many requests, each a mutation of one that is in order. `QNTX_FUZZ_REQUESTS=5000000`
+/// makes it that many instead of 20,000.
+#[tokio::test]
+async fn mutated_requests_are_answered_and_never_a_fault_of_ours() {
+    const LINES: [&str; 10] = [
+        "POST /execute",
+        "POST /api/python/execute",
+        "POST /evaluate",
+        "POST /execute-file",
+        "GET /modules?names=json,sqlite3&names=no_such",
+        "GET /attestations?subject=a&limit=5&since=2024-01-01T00:00:00Z&actor=x",
+        "GET /health",
+        "GET /version",
+        "POST /pip/install",
+        "DELETE /execute",
+    ];
+    const BODIES: [&str; 5] = [
+        r#"{"code":"print('Hello')\n_result = [1, 2]","timeout_secs":1.5,"capture_variables":true}"#,
+        r#"{"expr":"1 + 1","limits":{"memory_bytes":1000000,"cpu_secs":2,"threads":4}}"#,
+        r#"{"path":"a/b.py","python_paths":["/x"],"stdin":"\u00e9\ud83d\ude00","session":"s"}"#,
+        r#"{"content":"x","glyph_id":"g","upstream_attestation":{"id":"a","attributes":{"n":[1,null]}}}"#,
+        r#"{"package":"numpy>=2","packages":["a","b[c]==1"]}"#,
+    ];
+    let wanted = std::env::var("QNTX_FUZZ_REQUESTS").map_or(20_000, |text| text.parse().unwrap());
+    let api = api(Outcome::Value);
+    let (mut state, mut served, mut refused) = (0x9e37_79b9_7f4a_7c15u64, 0u64, 0u64);
+    // xorshift64*
+    let mut below = |most: usize| {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        usize::try_from(state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33).unwrap() % most.max(1)
+    };
+    for _ in 0..wanted {
+        let mut line = LINES[below(LINES.len())].as_bytes().to_vec();
+        let mut body = BODIES[below(BODIES.len())].as_bytes().to_vec();
+        for (bytes, changes) in [(&mut line, below(3)), (&mut body, below(4))] {
+            for _ in 0..changes {
+                let at = below(bytes.len());
+                match below(5) {
+                    0 => bytes[at] = u8::try_from(below(256)).unwrap(),
+                    1 => bytes[at] ^= 1 << below(8),
+                    2 => bytes.insert(at, b"[]{}\",:\\0e&=%"[below(14)]),
+                    3 => drop(bytes.remove(at)),
+                    _ => bytes.truncate(at.max(1)),
+                }
+            }
+        }
+        let line = String::from_utf8_lossy(&line);
+        let (method, path) = line.split_once(' ').unwrap_or((&line, "/"));
+        let (method, path) = (method.to_owned(), path.to_owned());
+        let asked = format!("{method} {path} {}", String::from_utf8_lossy(&body));
+        let reply = api.call(Call { method, path, body: Bytes::from(body), door: Door::Tcp }).await;
+        assert!(
+            (200..500).contains(&reply.status) || reply.status == 503,
+            "{} {asked}",
+            reply.status
+        );
+        if reply.status == 200 { served += 1 } else { refused += 1 }
+    }
+    assert!(served > wanted / 20 && refused > wanted / 20, "{served} {refused} of {wanted}");
+}
+
 proptest::proptest! {
     #[test]
     fn any_body_is_a_request_or_an_invalid_one(

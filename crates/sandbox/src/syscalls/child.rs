@@ -51,6 +51,11 @@ const CLOSE_RANGE_UNSHARE: u32 = 2;
 const RWF_NOWAIT: u32 = 8;
 /// Set in the clock ids that stand for the processor time of any process.
 const CLOCK_OF_A_PROCESS: u32 = 1 << 31;
+/// A futex's command, without the flags that say whose it is and by which clock.
+const FUTEX_COMMAND: u32 = !((FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME) as u32);
+const MEMBARRIER_QUERY: u32 = 0;
+const MEMBARRIER_PRIVATE: u32 = 8;
+const MEMBARRIER_REGISTER_PRIVATE: u32 = 16;
 /// The kind of a mapping: shared or private.
 const MAP_KIND: u32 = 0xf;
 const MADV_POPULATE_READ_: u32 = 22;
@@ -77,9 +82,6 @@ const ARCH_REQ_XCOMP_PERM: u32 = 0x1023;
 #[allow(non_upper_case_globals, reason = "libc\'s spelling")]
 #[cfg(target_arch = "aarch64")]
 const SYS_renameat: c_long = 38;
-#[allow(non_upper_case_globals, reason = "libc\'s spelling")]
-#[cfg(target_arch = "aarch64")]
-const SYS_getrlimit: c_long = 163;
 
 /// What a child may call.
 pub const CHILD: &[Entry] = table! {
@@ -165,9 +167,9 @@ pub const CHILD: &[Entry] = table! {
     ] else ENOTTY;
 
     // memory
-    SYS_mmap: "allocation, files, extension modules; anonymous memory private, else no limit counts it" if [
-        [masked(3, MAP_ANONYMOUS as u32, 0)],
-        [masked(3, MAP_KIND, MAP_PRIVATE as u32)],
+    SYS_mmap: "allocation, files, extension modules; anonymous memory private, and none that grows like a stack, else no limit counts it" if [
+        [masked(3, (MAP_ANONYMOUS | MAP_GROWSDOWN) as u32, 0)],
+        [masked(3, MAP_KIND | MAP_GROWSDOWN as u32, MAP_PRIVATE as u32)],
     ] else EPERM;
     SYS_munmap: "freeing";
     SYS_mprotect: "thread stacks, extension modules, ctypes callbacks";
@@ -201,12 +203,23 @@ pub const CHILD: &[Entry] = table! {
     SYS_clone: "threads; a new process is refused" if [
         [masked(0, CLONE_SEEN, CLONE_A_THREAD)],
     ] else EPERM;
-    SYS_futex: "locks and conditions of threads";
-    SYS_futex_waitv: "waiting for several locks";
+    SYS_futex: "locks and conditions of threads; none that lends priorities" if [
+        [masked(1, FUTEX_COMMAND, FUTEX_WAIT as u32)],
+        [masked(1, FUTEX_COMMAND, FUTEX_WAKE as u32)],
+        [masked(1, FUTEX_COMMAND, FUTEX_REQUEUE as u32)],
+        [masked(1, FUTEX_COMMAND, FUTEX_CMP_REQUEUE as u32)],
+        [masked(1, FUTEX_COMMAND, FUTEX_WAKE_OP as u32)],
+        [masked(1, FUTEX_COMMAND, FUTEX_WAIT_BITSET as u32)],
+        [masked(1, FUTEX_COMMAND, FUTEX_WAKE_BITSET as u32)],
+    ] else ENOSYS;
     SYS_set_robust_list: "thread start";
     SYS_set_tid_address: "thread start in musl";
     SYS_rseq: "thread start";
-    SYS_membarrier: "runtimes of extension modules";
+    SYS_membarrier: "musl's loader and runtimes of extension modules; this process's threads alone" if [
+        [eq(0, MEMBARRIER_QUERY)],
+        [eq(0, MEMBARRIER_PRIVATE)],
+        [eq(0, MEMBARRIER_REGISTER_PRIVATE)],
+    ] else EINVAL;
     SYS_gettid: "threading.get_native_id";
     SYS_sched_yield: "spinning locks, time.sleep(0)";
     SYS_sched_getaffinity: "os.process_cpu_count";
@@ -232,7 +245,6 @@ pub const CHILD: &[Entry] = table! {
     SYS_rt_sigsuspend: "sigsuspend";
     SYS_rt_sigpending: "signal.sigpending";
     SYS_sigaltstack: "faulthandler";
-    SYS_signalfd4: "signalfd";
     SYS_kill: "os.kill on the own process" if [[own_pid(0)]] else EPERM;
     SYS_tgkill: "abort, signal.pthread_kill on own threads" if [[own_pid(0)]] else EPERM;
     SYS_wait4: "answers that there are no children";
@@ -263,17 +275,16 @@ pub const CHILD: &[Entry] = table! {
     SYS_epoll_create1: "asyncio";
     SYS_epoll_ctl: "asyncio";
     SYS_epoll_pwait: "asyncio on newer libcs";
-    SYS_epoll_pwait2: "event loops of extension modules";
     SYS_eventfd2: "os.eventfd, event loops";
 
     // local stream pairs, as asyncio's self-pipe
     SYS_socketpair: "socket.socketpair; only AF_UNIX streams, which can address nobody else" if [
         [eq(0, AF_UNIX as u32), masked(1, !SOCKET_FLAGS, SOCK_STREAM as u32)],
     ] else EPERM;
-    SYS_recvfrom: "socket.recv";
-    SYS_recvmsg: "socket.recvmsg, the channel";
-    SYS_sendto: "socket.send; without an address, and never to open a connection" if [
-        [null(4), masked(3, MSG_FASTOPEN as u32, 0)],
+    SYS_recvfrom: "socket.recv; no byte out of band" if [[masked(3, MSG_OOB as u32, 0)]] else EPERM;
+    SYS_recvmsg: "socket.recvmsg; no byte out of band" if [[masked(2, MSG_OOB as u32, 0)]] else EPERM;
+    SYS_sendto: "socket.send; without an address, no byte out of band, and never to open a connection" if [
+        [null(4), masked(3, (MSG_FASTOPEN | MSG_OOB) as u32, 0)],
     ] else EPERM;
     SYS_shutdown: "socket.shutdown";
     SYS_getsockname: "socket.getsockname";
@@ -317,7 +328,6 @@ pub const CHILD: &[Entry] = table! {
     SYS_uname: "platform";
     SYS_sysinfo: "physical memory, os.getloadavg";
     SYS_getrusage: "resource.getrusage";
-    SYS_getrlimit: "resource.getrlimit";
     SYS_prlimit64: "reading the own limits; setting is the supervisor's" if [
         [eq(0, 0), null(2)],
         [own_pid(0), null(2)],
@@ -329,7 +339,6 @@ pub const CHILD: &[Entry] = table! {
     SYS_setpriority: "os.nice on the own thread, which can only give way" if [
         [eq(0, PRIO_PROCESS as u32), eq(1, 0)],
     ] else EPERM;
-    SYS_capget: "libraries that ask whether they are privileged";
     SYS_getrandom: "os.urandom, secrets, hash seeds";
     SYS_prctl: "thread names and questions; no change of what the seal decided" if [
         [eq(0, PR_SET_NAME as u32)],
@@ -387,8 +396,6 @@ pub const CHILD: &[Entry] = table! {
     SYS_epoll_wait: "asyncio";
     #[cfg(target_arch = "x86_64")]
     SYS_eventfd: "event loops of older C code";
-    #[cfg(target_arch = "x86_64")]
-    SYS_signalfd: "signalfd in older C code";
     #[cfg(target_arch = "x86_64")]
     SYS_alarm: "signal.alarm";
     #[cfg(target_arch = "x86_64")]

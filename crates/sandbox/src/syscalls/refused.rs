@@ -217,6 +217,9 @@ pub const ABSENT: &[Entry] = table! {
     SYS_tee: "rarely used, often exploited; callers copy instead";
     SYS_vmsplice: "rarely used, often exploited; callers copy instead";
     SYS_io_setup: "the older asynchronous interface, rarely used";
+    SYS_futex_waitv: "no library here waits for several locks; they fall back to futex";
+    SYS_epoll_pwait2: "no event loop here needs it; they fall back to epoll_pwait";
+    SYS_signalfd4: "no library here reads signals from a descriptor";
     SYS_statmount: "describes the host's mounts";
     SYS_listmount: "describes the host's mounts";
 };

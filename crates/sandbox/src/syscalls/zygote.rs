@@ -36,6 +36,7 @@ pub const ZYGOTE: &[Entry] = table! {
     ] else EPERM;
     SYS_prctl: "a child re-arms its death signal and names itself before its last filter";
     SYS_rt_sigaction: "a child installs its SIGSYS reporter";
+    SYS_capget: "looks whether its seal left it a capability";
     SYS_sendmsg: "may hand a descriptor to the supervisor; a child never may";
     SYS_kill: "a child's condition is its own process id";
     SYS_tgkill: "a child's condition is its own process id";
