@@ -1,3 +1,5 @@
+//! Admission under load: order, shares, reserve, and what is turned away.
+
 use super::*;
 use futures_util::FutureExt as _;
 use std::pin::Pin;

@@ -1,3 +1,5 @@
+//! What a program imports, over made-up programs and texts.
+
 use super::asked;
 use proptest::prelude::*;
 
