@@ -34,6 +34,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from
 const LOSS_PAUSE: Duration = Duration::from_millis(50);
 /// How often one spare too many is let go.
 const SHED: Duration = Duration::from_secs(1);
+/// How often it is looked whether the cores are free for what lacks to the floor.
+const CALM: Duration = Duration::from_millis(100);
 /// Spares kept while executions have all cores.
 const BUSY_SPARES: usize = 2;
 /// Longest a fork may take from request to warm.
@@ -262,6 +264,7 @@ impl Tier {
                     }
                 },
                 () = self.wanted.notified() => {}
+                () = tokio::time::sleep(CALM), if self.pool.ready() < self.floor() => {}
                 () = tokio::time::sleep(SHED), if self.pool.ready() > self.floor() => {
                     if self.pool.ready() > self.target() {
                         drop(self.pool.shed());
