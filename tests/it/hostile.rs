@@ -181,25 +181,22 @@ fn a_killed_child_fails_only_its_own_execution() {
     let plugin = &Plugin::start();
     plugin.settle();
     std::thread::scope(|scope| {
-        let code = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(30)";
+        let code = "import os, time\nattest(str(os.getpid()), 'sleeps')\ntime.sleep(30)";
         let doomed = scope.spawn(move || plugin.execute(code));
-        eventually("it runs", || written(plugin.scratch()).is_some_and(|text| !text.is_empty()));
+        eventually("it runs", || sleeper(plugin).is_some());
         let code = "import os; os.getpid()";
         assert!(plugin.execute(code).result().as_u64().is_some());
-        kill(written(plugin.scratch()).unwrap().parse().unwrap());
+        kill(sleeper(plugin).unwrap());
         let answer = doomed.join().unwrap().expect(400, "killed");
         assert_eq!(answer.body["outcome_detail"]["signal"], 9);
     });
     assert!(lives(plugin.pid()));
 }
 
-/// What an execution wrote to the file `pid` of its scratch directory.
-fn written(place: &std::path::Path) -> Option<String> {
-    let mut entries = std::fs::read_dir(place).ok()?.flatten().map(|entry| entry.path());
-    entries.find_map(|path| match path.file_name()?.to_str()? {
-        "pid" => std::fs::read_to_string(path).ok(),
-        _ => written(&path),
-    })
+/// The process id that an execution attested.
+fn sleeper(plugin: &Plugin) -> Option<u32> {
+    let answer = plugin.get("/attestations?predicate=sleeps");
+    answer.body["attestations"][0]["subjects"][0].as_str()?.parse().ok()
 }
 
 fn kill(pid: u32) {

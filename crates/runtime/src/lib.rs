@@ -19,9 +19,9 @@ pub mod link;
 pub mod natives;
 pub mod pages;
 pub mod qntx;
+pub mod scout;
 pub mod tail;
 pub mod text;
-pub mod trial;
 pub mod variables;
 pub mod zygote;
 

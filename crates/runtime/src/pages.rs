@@ -1,9 +1,9 @@
 //! Which of a zygote's pages a child writes to, found out by watching one.
 //!
 //! A child shares the zygote's memory until it writes. Each first write costs a fault, and the
-//! faults of one child are much the same as those of the next. After a trial child has done what
-//! children do, the pages it has copied are those that the zygote has to itself again; every
-//! later child copies them all in a few calls, before it begins.
+//! faults of one child are much the same as those of the next. When one child, the scout, has
+//! done what children do, the pages it has copied are those that the zygote has to itself again;
+//! every later child copies them all in a few calls, before it begins.
 //!
 //! **Invariant:** what is found is a hint: a wrong page costs time, nothing else.
 

@@ -10,7 +10,7 @@ use crate::child::{self, Belongings, Inheritance, REHEARSAL, child_main};
 use crate::execute::Tools;
 use crate::interpreter::{self, Interpreter};
 use crate::pages::PageMap;
-use crate::{ffi, learned, natives, trial};
+use crate::{ffi, learned, natives, scout};
 use prost::Message as _;
 use proto::codec::MAX_ZYGOTE;
 use proto::frame::{
@@ -180,9 +180,9 @@ impl Zygote {
         if let Err(reason) = huge {
             slow.push(format!("libpython is mapped page by page: {reason}"));
         }
-        // A trial would have to have a PID namespace, which this zygote could not look into.
+        // A scout would have to have a PID namespace, which this zygote could not look into.
         if !inheritance.namespaced {
-            match trial::run(py, &inheritance, map, &start.scratch_root) {
+            match scout::run(py, &inheritance, map, &start.scratch_root) {
                 Ok(copied) => inheritance.copied = copied,
                 Err(reason) => slow.push(format!("memory is copied page by page: {reason}")),
             }

@@ -270,7 +270,7 @@ async fn mutated_requests_are_answered_and_never_a_fault_of_ours() {
                 match below(5) {
                     0 => bytes[at] = u8::try_from(below(256)).unwrap(),
                     1 => bytes[at] ^= 1 << below(8),
-                    2 => bytes.insert(at, b"[]{}\",:\\0e&=%"[below(14)]),
+                    2 => bytes.insert(at, b"[]{}\",:\\0e&=%"[below(13)]),
                     3 => drop(bytes.remove(at)),
                     _ => bytes.truncate(at.max(1)),
                 }

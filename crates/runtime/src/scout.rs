@@ -1,11 +1,11 @@
-//! The trial: a child that the zygote forks for itself, watches and lets go, to learn which
+//! The scout: a child that the zygote forks for itself, watches and lets go, to learn which
 //! pages a child copies.
 //!
 //! It is sealed as any other, has the same jobs to do as its warm-up, and ends before the
 //! first request.
 //!
 //! **Invariant:** the zygote is as it was afterwards, with no child and no descriptor more,
-//! whatever became of the trial.
+//! whatever became of the scout.
 
 use crate::channel::Channel;
 use crate::child::{Belongings, Inheritance, WARM_UP, child_main, small_job};
@@ -20,7 +20,7 @@ use sandbox::process::{self, SingleThreaded};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 
-/// Longest wait for the trial's next word.
+/// Longest wait for the scout's next word.
 const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 
 /// Memory that a child copies, by watching one; else why that can't be found out.
@@ -63,7 +63,7 @@ pub fn run(
     found
 }
 
-/// Has the trial do its jobs.
+/// Has the scout do its jobs.
 fn talk(channel: &mut Channel<ToChild, FromChild>, generation: u32) -> Result<(), String> {
     answer(channel)?;
     for (kind, source) in WARM_UP.iter().chain(WARM_UP) {
@@ -72,7 +72,7 @@ fn talk(channel: &mut Channel<ToChild, FromChild>, generation: u32) -> Result<()
         channel.send(&frame).map_err(|error| error.to_string())?;
         match answer(channel)? {
             Some(from_child::Kind::Done(_)) => {}
-            other => return Err(format!("the trial answered {other:?}")),
+            other => return Err(format!("the scout answered {other:?}")),
         }
     }
     Ok(())
@@ -81,7 +81,7 @@ fn talk(channel: &mut Channel<ToChild, FromChild>, generation: u32) -> Result<()
 fn answer(channel: &mut Channel<ToChild, FromChild>) -> Result<Option<from_child::Kind>, String> {
     let fd = channel.fd();
     match rustix::event::poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&PATIENCE)) {
-        Ok(0) => Err("the trial did not answer".to_owned()),
+        Ok(0) => Err("the scout did not answer".to_owned()),
         Ok(_) => channel.receive().map(|frame| frame.kind).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     }
