@@ -117,7 +117,7 @@ impl Sessions {
             return Err(Rejected::field("session", reason));
         }
         let session = self.find(name, &kind, config)?;
-        if session.kind != kind {
+        if !goes_on(&session.kind, &kind) {
             return Err(Rejected::field(
                 "session",
                 format!("session `{name}` began with another profile or environment"),
@@ -316,6 +316,13 @@ impl Inner {
         self.ended.insert(oldest, (Instant::now(), reason));
         session
     }
+}
+
+/// Whether an execution of kind `asked` may go on in a session that began as
+/// `began`: in the generation it began with, whichever is current by now.
+fn goes_on(began: &(String, Option<Environment>), asked: &(String, Option<Environment>)) -> bool {
+    let name = |environment: &Option<Environment>| environment.as_ref().map(|e| e.name.clone());
+    began.0 == asked.0 && (asked.1.is_none() || name(&began.1) == name(&asked.1))
 }
 
 impl Session {

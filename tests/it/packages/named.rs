@@ -62,6 +62,12 @@ fn an_environment_that_changes_is_another_one_for_the_next_execution() {
     });
     let session = bed.plugin.execute_with("import one\n(x, one.v)", json!({"session": "s"}));
     assert_eq!(session.expect(200, "value").result(), &json!([1, 1]), "as it began");
+    let named = json!({"session": "s", "environment": "other"});
+    let session = bed.plugin.execute_with("one.v", named);
+    assert_eq!(session.expect(200, "value").result(), &json!(1), "also when it is named");
+    bed.plugin.execute_with("x = 1", json!({"session": "t"})).expect(200, "value");
+    let another = json!({"session": "t", "environment": "other"});
+    assert_eq!(bed.plugin.execute_with("1", another).status, 400, "it began elsewhere");
     let back = bed.plugin.post("/uv/rollback", &fields);
     assert_eq!(back.status, 200, "{:#}", back.body);
     let after = bed.plugin.execute_with("import one\none.v", fields);
