@@ -81,9 +81,14 @@ fn a_plugin_killed_in_an_install_leaves_a_complete_generation() {
         let version = manifest.unwrap()["packages"][0]["version"].as_str().unwrap().to_owned();
         let answer = after.execute("import killed\nkilled.v").expect(200, "value");
         assert_eq!(format!("{}.0", answer.result()), version);
-        assert_eq!(left_over(&bed.root()), [""; 0], "swept at the start");
         seen.insert(current);
     }
+    // The uv of one that was killed a moment ago may still hold its staging directory: then
+    // the start after that sweeps it.
+    crate::support::eventually("what was left is swept at a start", || {
+        drop(bed.another());
+        left_over(&bed.root()).is_empty()
+    });
     assert!(seen.len() > 1, "no install was ever finished: {seen:?}");
     assert!(seen.len() < 20, "no install was ever cut off: {seen:?}");
 }
