@@ -116,6 +116,14 @@ impl Capture {
 
     /// The end: what was kept, what was written, and the pipe for a further run.
     pub fn finish(mut self) -> (Captured, u64, Option<OwnedFd>) {
+        // The runtime's receiver knows of output once it has been told, which may be after the
+        // child's last frame: the pipe itself is asked.
+        self.source = match std::mem::replace(&mut self.source, Source::Ended) {
+            Source::Watched(receiver) => {
+                receiver.into_nonblocking_fd().map_or(Source::Ended, Source::Idle)
+            }
+            other @ (Source::Idle(_) | Source::Ended) => other,
+        };
         // A stream that can't be read any more has said all it will say.
         for _ in 0..64 {
             let before = self.total;
@@ -126,8 +134,7 @@ impl Capture {
         let truncated = self.total > self.kept.len() as u64;
         let fd = match self.source {
             Source::Idle(fd) => Some(fd),
-            Source::Watched(receiver) => receiver.into_nonblocking_fd().ok(),
-            Source::Ended => None,
+            Source::Watched(_) | Source::Ended => None,
         };
         (Captured { bytes: self.kept, truncated }, self.total, fd)
     }
@@ -174,6 +181,18 @@ mod tests {
         assert_eq!(captured.bytes.len(), 25_000);
         assert!(captured.truncated);
         assert_eq!(total, 1_000_000);
+    }
+
+    #[tokio::test]
+    async fn what_was_written_just_before_the_end_is_there_though_nobody_was_told() {
+        let (read, mut write) = pipe();
+        let mut capture = Capture::new(read, 100);
+        capture.watch().expect("watched");
+        // the readiness that it began with is used up
+        capture.drain().expect("nothing yet");
+        write.write_all(b"late\n").expect("a write");
+        let (captured, total, _) = capture.finish();
+        assert_eq!((captured.bytes.as_slice(), total), (&b"late\n"[..], 5));
     }
 
     #[test]
