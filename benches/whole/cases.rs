@@ -9,6 +9,7 @@ mod interference;
 mod latency;
 mod memory;
 mod output;
+mod preloads;
 mod start;
 mod survival;
 mod throughput;
@@ -71,6 +72,7 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Row>> {
     rows.extend(output::run(&bed).await?);
     rows.extend(memory::run(&bed).await?);
     rows.extend(imports::run(&bed).await?);
+    rows.extend(preloads::run(&bed).await?);
     rows.extend(survival::run(&bed).await?);
     rows.extend(yardsticks::run(&bed).await?);
     if let Some(executions) = options.growth {

@@ -34,9 +34,12 @@ pub(crate) struct Options {
     /// Measure this binary instead of the one built with the bench
     #[arg(long, value_name = "FILE")]
     plugin: Option<PathBuf>,
-    /// A directory with numpy in it, for the case of learned imports (xtask makes one)
+    /// A directory with numpy in it, for the in-process yardstick (xtask makes one)
     #[arg(long, value_name = "DIR", env = "QNTX_BENCH_SITE")]
     pub(crate) site: Option<PathBuf>,
+    /// The uv that gives the plugin its numpy (xtask finds one)
+    #[arg(long, value_name = "PATH", env = "QNTX_BENCH_UV")]
+    pub(crate) uv: Option<PathBuf>,
     /// Also watch the memory over this many executions
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "100000")]
     pub(crate) growth: Option<usize>,

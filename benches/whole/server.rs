@@ -129,8 +129,24 @@ pub(crate) async fn call(
     path: &str,
     body: Bytes,
 ) -> Result<(Duration, i32, Bytes)> {
+    asked(client, "POST", path, body).await
+}
+
+/// What is found at `path`.
+pub(crate) async fn get(client: &mut Client, path: &str) -> Result<Bytes> {
+    let (_, status, body) = asked(client, "GET", path, Bytes::new()).await?;
+    anyhow::ensure!(status == 200, "{path}: {status}");
+    Ok(body)
+}
+
+async fn asked(
+    client: &mut Client,
+    method: &str,
+    path: &str,
+    body: Bytes,
+) -> Result<(Duration, i32, Bytes)> {
     let request = HttpRequest {
-        method: "POST".to_owned(),
+        method: method.to_owned(),
         path: path.to_owned(),
         headers: vec![HttpHeader {
             name: "Content-Type".to_owned(),

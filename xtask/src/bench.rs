@@ -7,14 +7,16 @@ mod page;
 mod plot;
 mod svg;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
 use crate::python::Python;
-use crate::shell::Shell;
+use crate::shell::{Shell, which};
 
 /// The yardstick that the bench starts beside the plugin.
 const IN_PROCESS: &str = "qntx-python-inprocess";
@@ -96,6 +98,7 @@ impl Bench {
         let wanted = |name: &str| self.only.as_deref().is_none_or(|only| name.contains(only));
         if wanted("Imports import numpy") {
             command.env("QNTX_BENCH_SITE", numpy(sh, &python, &store)?);
+            command.env("QNTX_BENCH_UV", uv(sh, &python, &store)?);
         }
         if self.yardsticks {
             command.arg("--yardsticks").env("QNTX_BENCH_JUPYTER", jupyter(sh, &python, &store)?);
@@ -127,13 +130,32 @@ fn absolute(file: &Path) -> Result<String> {
 fn numpy(sh: &Shell, python: &Path, store: &Path) -> Result<PathBuf> {
     let directory = store.join("site");
     if !directory.join("numpy").is_dir() {
-        let mut install = sh.command(python);
-        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        install.args(["--root-user-action", "ignore", "--only-binary", ":all:", "--target"]);
-        sh.run(install.arg(&directory).arg("numpy"))
+        sh.run(pip(sh, python).arg("--target").arg(&directory).arg("numpy"))
             .context("no numpy from PyPI; `--only` leaves the case of imports out")?;
     }
     Ok(directory)
+}
+
+/// The uv on PATH, or one from PyPI.
+fn uv(sh: &Shell, python: &Path, store: &Path) -> Result<PathBuf> {
+    if let Some(found) = which("uv") {
+        return Ok(found);
+    }
+    let directory = store.join("uv");
+    let uv = directory.join("bin/uv");
+    if !uv.is_file() {
+        sh.run(pip(sh, python).arg("--target").arg(&directory).arg("uv"))
+            .context("no uv on PATH, and none from PyPI")?;
+    }
+    Ok(uv)
+}
+
+/// pip without its chatter.
+fn pip(sh: &Shell, python: impl AsRef<OsStr>) -> Command {
+    let mut install = sh.command(python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    install.args(["--root-user-action", "ignore", "--only-binary", ":all:"]);
+    install
 }
 
 /// An environment with Jupyter's kernel gateway in it.
@@ -141,9 +163,8 @@ fn jupyter(sh: &Shell, python: &Path, store: &Path) -> Result<PathBuf> {
     let directory = store.join("jupyter");
     if !directory.join("bin/jupyter-kernelgateway").is_file() {
         sh.run(sh.command(python).args(["-m", "venv"]).arg(&directory))?;
-        let mut install = sh.command(directory.join("bin/python"));
-        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        sh.run(install.args(["jupyter_kernel_gateway", "ipykernel"]))
+        let python = directory.join("bin/python");
+        sh.run(pip(sh, python).args(["jupyter_kernel_gateway", "ipykernel"]))
             .context("no Jupyter from PyPI")?;
     }
     Ok(directory)

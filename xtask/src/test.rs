@@ -27,7 +27,7 @@ impl Test {
             return sh.run(nix::flakes(sh).args(["build", &tests, "--no-link", "-L"]));
         }
         let python = self.python.prepare(sh)?;
-        let mut command = sh.cargo(["test", "--workspace"]);
+        let mut command = sh.cargo(["test", "--workspace", "--no-fail-fast"]);
         command.args(&self.rest);
         sh.run(python.for_build(&mut command))
     }

@@ -4,10 +4,11 @@
 use super::Bed;
 use crate::load::{Call, alternate};
 use crate::report::{Budget, Row};
-use crate::server::Server;
+use crate::server::{self, Server};
 use crate::stats::Sample;
 use crate::work::Work;
 use anyhow::{Context, Result};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const GROUP: &str = "Imports";
@@ -20,11 +21,18 @@ pub(crate) async fn run(bed: &Bed) -> Result<Vec<Row>> {
         "no directory with numpy for the case of learned imports; \
          `cargo xtask bench` makes one, or --site DIR, or --only another case",
     )?;
-    let path = site.to_str().context("--site is not UTF-8")?;
-    let plugin = Server::plugin(&bed.options.plugin(), &["--python-path", path])?;
+    let uv = bed.options.uv.as_deref().and_then(Path::to_str).context(
+        "no uv for the case of learned imports; `cargo xtask bench` finds one, or --uv PATH",
+    )?;
+    // Only what an environment holds is learned: nothing changes it behind the plugin's back.
+    let place = tempfile::tempdir()?;
+    let directory = place.path().to_str().context("the temporary directory is not UTF-8")?;
+    let plugin = Server::plugin(&bed.options.plugin(), &["--uv", uv, "--site-dir", directory])?;
     let beside = Server::in_process(Some(site))?;
     let work = Work::execute("import numpy\nnumpy.arange(3).sum()");
     let (ours, theirs) = (plugin.connect().await?, beside.connect().await?);
+    let numpy = br#"{"package":"numpy"}"#.as_slice();
+    server::post(&mut ours.clone(), "/uv/install", numpy.into()).await?;
     let mut first = Sample::default();
     first.add(Call::Work(work.clone()).time(&mut ours.clone()).await?);
     learn(&ours, &work, first.p50()).await?;
