@@ -1,7 +1,7 @@
 //! No entry of the allow-list is there for nothing: real programs run under `strace`, and every call
 //! that a child may make has been made by one of them, or stands here with the reason why it stays.
 //!
-//! The programs are `tests/programs/*.py`; with `QNTX_PYTHON_FULL=1` also those that need packages
+//! The programs are `tests/programs/*.py`; with `QNTX_PYTHON_PACKAGES=1` also those that need packages
 //! from an index. `QNTX_BLESS=1` writes `docs/syscalls.md` anew.
 //!
 //! **Invariant:** only what is called behind the last filter counts as a child's, and only what is
@@ -173,7 +173,7 @@ fn sorted(log: &str, names: &BTreeMap<u32, String>) -> Traced {
 
 #[test]
 fn every_call_that_is_allowed_is_made_by_a_program_or_kept_for_a_reason() {
-    let full = std::env::var("QNTX_PYTHON_FULL").is_ok_and(|full| full == "1");
+    let full = crate::programs::wanted();
     let mut traced = trace(&programs("programs"), &[]);
     if full {
         let place = tempfile::tempdir().unwrap();

@@ -1,7 +1,8 @@
 //! Real programs under the default policy: what people run has to run.
 //!
 //! Those of the standard library always; those that need packages from an index with
-//! `QNTX_PYTHON_FULL=1`, installed into a directory that `--python-path` names.
+//! `QNTX_PYTHON_PACKAGES=1` (as in CI) or `QNTX_PYTHON_FULL=1`, installed into a directory that
+//! `--python-path` names.
 
 use crate::support::Plugin;
 use serde_json::json;
@@ -115,7 +116,7 @@ fn a_subprocess_is_refused_with_a_sentence_that_helps() {
 
 #[test]
 fn packages_at_work() {
-    if std::env::var("QNTX_PYTHON_FULL").is_ok_and(|full| full == "1") {
+    if wanted() {
         let place = tempfile::tempdir().unwrap();
         install(place.path());
         let plugin = Plugin::start_with(&[
@@ -156,6 +157,13 @@ const PACKAGES: &[(&str, &str)] = &[
         "\"PNG\"",
     ),
 ];
+
+/// Whether an index may be asked for packages.
+pub(crate) fn wanted() -> bool {
+    ["QNTX_PYTHON_PACKAGES", "QNTX_PYTHON_FULL"]
+        .iter()
+        .any(|name| std::env::var(name).is_ok_and(|value| value == "1"))
+}
 
 pub(crate) fn install(place: &Path) {
     let finder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/find-python");

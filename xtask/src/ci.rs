@@ -1,7 +1,6 @@
 //! `cargo xtask ci`: every check in its order, each timed, with a table at the end.
 
 use std::cell::Cell;
-use std::fmt::Write as _;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -26,9 +25,12 @@ const TEST_COMMAND: &str = "cargo xtask test";
 /// Run everything a change has to pass
 #[derive(Debug, Args)]
 pub(crate) struct Ci {
-    /// Full counts instead of those that fit into CI; writes the table to docs/ci.md
+    /// Full counts instead of those that fit into CI; what is run goes into docs/ci.md
     #[arg(long)]
     full: bool,
+    /// Only the steps that have WORD in their name
+    #[arg(long, value_name = "WORD")]
+    only: Option<String>,
 }
 
 /// What became of one step.
@@ -77,8 +79,11 @@ impl Ci {
             ("fetched Python", &|| self.fetched_python(sh)),
             ("fresh clone", &|| self.fresh_clone(sh)),
         ];
+        let names = steps.map(|(name, _)| name);
+        let wanted = |name: &str| self.only.as_deref().is_none_or(|word| name.contains(word));
+        ensure!(names.into_iter().any(wanted), "no such step; there are: {}", names.join(", "));
         let mut rows = Vec::new();
-        for (name, step) in steps {
+        for (name, step) in steps.into_iter().filter(|(name, _)| wanted(name)) {
             println!("\n== {name}");
             let begin = Instant::now();
             let result = step();
@@ -87,11 +92,13 @@ impl Ci {
             }
             rows.push(Row { name, result, took: begin.elapsed() });
         }
-        let table = table(&rows);
-        println!("\n{table}");
+        println!("\n{}", table(rows.iter().map(Row::line)));
         if self.full {
             let path = sh.root().join("docs/ci.md");
-            fs::write(&path, page(sh, &table)?)
+            let before = fs::read_to_string(&path).unwrap_or_default();
+            let commit = sh.read(sh.command("git").args(["rev-parse", "--short", "HEAD"]))?;
+            let lines = merged(&before, &rows, &names, commit.trim());
+            fs::write(&path, page(sh, &lines)?)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         let failed: Vec<&str> =
@@ -156,6 +163,7 @@ impl Ci {
         );
         let mut words = TEST_COMMAND.split(' ').skip(1);
         let mut command = sh.cargo(words.by_ref());
+        command.env("QNTX_PYTHON_PACKAGES", "1");
         if self.full {
             command.env("QNTX_PYTHON_FULL", "1");
         }
@@ -187,29 +195,43 @@ fn flake_step(sh: &Shell) -> Result<Done> {
     passed(flake::Nix::default().run(sh))
 }
 
-fn table(rows: &[Row]) -> String {
-    let mut table = String::from("| Step | Result | Seconds |\n|---|---|---|\n");
-    for row in rows {
-        let result = match &row.result {
+impl Row {
+    fn line(&self) -> String {
+        let result = match &self.result {
             Ok(Done::Passed) => "passed".to_owned(),
             Ok(Done::Skipped(reason)) => format!("skipped: {reason}"),
             Err(_) => "FAILED".to_owned(),
         };
-        // Writing to a string cannot fail.
-        let _ = writeln!(table, "| {} | {result} | {} |", row.name, row.took.as_secs());
+        format!("| {} | {result} | {} |", self.name, self.took.as_secs())
     }
-    table
 }
 
-/// The table, with what it was measured on.
-fn page(sh: &Shell, table: &str) -> Result<String> {
-    let commit = sh.read(sh.command("git").args(["rev-parse", "--short", "HEAD"]))?;
+fn table(lines: impl Iterator<Item = String>) -> String {
+    let head = "| Step | Result | Seconds |\n|---|---|---|".to_owned();
+    std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+/// The lines of the page: those of `rows`, and of the page as it was for steps not run now;
+/// in the order of `names`, and of no other step.
+fn merged(page: &str, rows: &[Row], names: &[&str], commit: &str) -> Vec<String> {
+    let line = |name: &&str| {
+        let run = rows.iter().find(|row| row.name == *name);
+        let old = || page.lines().find(|line| line.starts_with(&format!("| {name} | ")));
+        run.map(|row| format!("{} {commit} |", row.line())).or_else(|| old().map(str::to_owned))
+    };
+    names.iter().filter_map(line).collect()
+}
+
+/// The lines, with what they were measured on.
+fn page(sh: &Shell, lines: &[String]) -> Result<String> {
     let kernel = sh.read(sh.command("uname").arg("-srm"))?;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     Ok(format!(
-        "# The last full run\n\n`cargo xtask ci --full` at {}, {}, {cores} cores.\n\n{table}",
-        commit.trim(),
+        "# The last full run of every step\n\n\
+         Written by `cargo xtask ci --full`, or with `--only` for some; {}, {cores} cores.\n\n\
+         | Step | Result | Seconds | At |\n|---|---|---|---|\n{}\n",
         kernel.trim(),
+        lines.join("\n"),
     ))
 }
 
@@ -217,18 +239,29 @@ fn page(sh: &Shell, table: &str) -> Result<String> {
 mod tests {
     use super::*;
 
+    fn row(name: &'static str, result: Result<Done>) -> Row {
+        Row { name, result, took: Duration::from_secs(2) }
+    }
+
     #[test]
     fn the_table_tells_passed_skipped_and_failed_apart() {
-        let row = |name, result| Row { name, result, took: Duration::from_secs(2) };
-        let text = table(&[
+        let rows = [
             row("a", Ok(Done::Passed)),
             row("b", Ok(Done::Skipped("no nix".to_owned()))),
             row("c", Err(anyhow::anyhow!("broken"))),
-        ]);
+        ];
+        let text = table(rows.iter().map(Row::line));
         let lines: Vec<&str> = text.lines().skip(2).collect();
         assert_eq!(
             lines,
             ["| a | passed | 2 |", "| b | skipped: no nix | 2 |", "| c | FAILED | 2 |"]
         );
+    }
+
+    #[test]
+    fn a_step_run_alone_replaces_its_own_line() {
+        let before = "| Step |\n|---|\n| b | passed | 9 | old |\n| gone | passed | 9 | old |\n";
+        let lines = merged(before, &[row("a", Ok(Done::Passed))], &["a", "b", "c"], "new");
+        assert_eq!(lines, ["| a | passed | 2 | new |", "| b | passed | 9 | old |"]);
     }
 }

@@ -5,10 +5,11 @@ use super::Bed;
 use crate::report::{Budget, Row};
 use crate::server::{self, Client, Server};
 use crate::stats::Sample;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use plugin::store::{Store, StorePath, StoreService};
-use proto::protocol::InitializeRequest;
-use std::time::Duration;
+use proto::protocol::ats_store_service_client::AtsStoreServiceClient;
+use proto::protocol::{AttestationCommand, GenerateAttestationRequest, InitializeRequest};
+use std::time::{Duration, Instant};
 use tokio_stream::wrappers::TcpListenerStream;
 
 const GROUP: &str = "Host calls";
@@ -33,13 +34,26 @@ pub(crate) async fn run(bed: &Bed) -> Result<Vec<Row>> {
         client
             .inner
             .initialize(InitializeRequest {
-                ats_store_endpoint: endpoint,
+                ats_store_endpoint: endpoint.clone(),
                 auth_token: TOKEN.to_owned(),
                 ..InitializeRequest::default()
             })
             .await?;
         super::settle().await;
-        rows.push(case(bed, &mut client, "attest() into a core's store").await?);
+        let direct = direct(bed, &endpoint).await?;
+        let row = case(bed, &mut client, "attest() into a core's store").await?;
+        let ratio = Some(row.value / direct.p50());
+        let name = "the same RPC of that store, called from Rust";
+        let against = (&direct, "");
+        rows.push(Row { ratio: None, ..Row::ratio(GROUP, name, &direct, against, None) });
+        rows.push(Row {
+            ratio,
+            against: "the same RPC called from Rust".to_owned(),
+            name: "attest() into a core's store, beside that".to_owned(),
+            budget: None,
+            ..row.clone()
+        });
+        rows.push(row);
     }
     Ok(rows)
 }
@@ -68,6 +82,29 @@ async fn case(bed: &Bed, client: &mut Client, name: &str) -> Result<Row> {
         sample.add(Duration::from_secs_f64(time.as_f64().context("a time")?));
     }
     Ok(Row::ratio(GROUP, name, &sample, (&empty, "empty RPC"), Some(Budget::RatioAtMost(1.5))))
+}
+
+/// What the store's RPC takes by itself.
+async fn direct(bed: &Bed, endpoint: &str) -> Result<Sample> {
+    let mut store = AtsStoreServiceClient::connect(format!("http://{endpoint}")).await?;
+    let command = AttestationCommand {
+        subjects: vec!["bench".to_owned()],
+        predicates: vec!["is".to_owned()],
+        contexts: vec!["fast".to_owned()],
+        ..AttestationCommand::default()
+    };
+    let mut sample = Sample::default();
+    for _ in 0..bed.options.calls(1000) {
+        let request = GenerateAttestationRequest {
+            auth_token: TOKEN.to_owned(),
+            command: Some(command.clone()),
+        };
+        let began = Instant::now();
+        let answer = store.generate_and_create_attestation(request).await?.into_inner();
+        sample.add(began.elapsed());
+        ensure!(answer.success, "{}", answer.error);
+    }
+    Ok(sample)
 }
 
 /// A core's attestation store, in memory.

@@ -6,6 +6,7 @@ use crate::report::Row;
 use crate::server;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::process::Command;
 
 const GROUP: &str = "Preloads, each above an interpreter without it";
@@ -33,9 +34,9 @@ pub(crate) async fn run(bed: &Bed) -> Result<Vec<Row>> {
 fn row(name: &str, cost: &Value) -> Result<Row> {
     let number = |key: &str| cost[key].as_f64().with_context(|| format!("{name}: no {key}"));
     let (import, faults, kib) = (number("import_ms")?, number("faults")?, number("kib")?);
-    let hooks = number("hooks")?;
-    let name = format!(
-        "{name}: saves {import:.1} ms; {faults:.1} page faults, {kib:.0} KiB, {hooks} at-fork hooks"
-    );
-    Ok(Row::figure(GROUP, name, number("fork_us")?, "µs a fork", None))
+    let mut text = format!("{name}: saves {import:.1} ms; {faults:.1} page faults, {kib:.0} KiB");
+    if let Ok(with) = number("hooked_us") {
+        let _ = write!(text, "; {with:.0} µs with its {} at-fork hooks", number("hooks")?);
+    }
+    Ok(Row::figure(GROUP, text, number("fork_us")?, "µs a fork", None))
 }

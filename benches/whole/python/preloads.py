@@ -3,7 +3,8 @@
 Prints a JSON object: for each name the median over three rounds of the time of
 its import, of a fork with the child's end, of the child's page faults, and of
 the resident memory, all above a process without it; and the number of at-fork
-hooks it registers.
+hooks it registers. A zygote drops those, so they count in `hooked_us` alone,
+which is the fork with them.
 
     python3 -I preloads.py NAME...
 """
@@ -32,14 +33,15 @@ def fork_us():
     return (time.perf_counter_ns() - began) / 1000
 
 
-def one(name):
+def one(name, keep):
     hooks = 0
     register = os.register_at_fork
 
     def counted(**callbacks):
         nonlocal hooks
         hooks += len(callbacks)
-        register(**callbacks)
+        if keep:
+            register(**callbacks)
 
     os.register_at_fork = counted
     before, began = resident_kib(), time.perf_counter_ns()
@@ -63,7 +65,7 @@ def one(name):
 def main():
     names = sys.argv[1:]
     if names[:1] == ["--one"]:
-        print(repr(one(names[1])))
+        print(repr(one(names[2], names[1] == "hooked")))
         return
     # Not before: what is measured must not be here already.
     import ast
@@ -71,8 +73,8 @@ def main():
     import statistics
     import subprocess
 
-    def measured(name):
-        command = [sys.executable, "-I", __file__, "--one", name]
+    def measured(name, how="bare"):
+        command = [sys.executable, "-I", __file__, "--one", how, name]
         return ast.literal_eval(subprocess.check_output(command, text=True))
 
     # The bare process stands between any two, so that a slow minute is slow for both.
@@ -80,7 +82,10 @@ def main():
     for _ in range(ROUNDS):
         for name in names:
             bare, full = measured(""), measured(name)
-            costs[name].append({key: full[key] - bare[key] for key in full})
+            cost = {key: full[key] - bare[key] for key in full}
+            if cost["hooks"]:
+                cost["hooked_us"] = measured(name, "hooked")["fork_us"] - bare["fork_us"]
+            costs[name].append(cost)
     print(
         json.dumps(
             {
