@@ -12,7 +12,7 @@ use crate::cases::{CASES, Case, Expect, Scene, address, call, case, done, path_a
 use crate::raw;
 use crate::world::{World, Zygote, readable};
 
-use Expect::{Dies, Done, Errno, Skip};
+use Expect::{Done, Errno, Skip};
 use libc::{EACCES, EISCONN, EPERM, ESRCH};
 
 /// Acts that are about grants, with what they come to under all of them at once.
@@ -201,7 +201,7 @@ const NAMESPACE: Changes = &[
     ("raise_term", Done),
     ("signal_main_thread", Done),
     #[cfg(target_arch = "x86_64")]
-    ("abort", Dies(libc::SIGSEGV)),
+    ("abort", Expect::Dies(libc::SIGSEGV)),
 ];
 
 pub(crate) fn grants_and_nothing_else(_: &World) {
