@@ -8,7 +8,7 @@
 //! called behind the zygote's filters as the zygote's.
 
 use crate::support::{BINARY, Plugin};
-use sandbox::syscalls::{CHILD, ZYGOTE, find};
+use sandbox::syscalls::{Arch, CHILD, Lists, ZYGOTE, find};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -193,8 +193,10 @@ fn every_call_that_is_allowed_is_made_by_a_program_or_kept_for_a_reason() {
         .filter(|name| !traced.child.contains_key(*name) && !kept.contains_key(name))
         .collect();
     assert!(idle.is_empty(), "allowed, and needed by nobody: {idle:?}");
+    let everywhere = Arch::ALL.map(|arch| Lists::on(arch).child).concat();
     for (name, reason) in KEPT {
-        assert!(CHILD.iter().any(|entry| entry.name == *name), "{name} is not allowed: {reason}");
+        let allowed = everywhere.iter().any(|entry| entry.name == *name);
+        assert!(allowed, "{name} is not allowed: {reason}");
     }
     // what only the zygote may is what it or a child on its way to its seal does
     for entry in ZYGOTE.iter().filter(|entry| find(CHILD, entry.nr).is_none()) {
@@ -207,16 +209,25 @@ fn every_call_that_is_allowed_is_made_by_a_program_or_kept_for_a_reason() {
     }
 }
 
+/// What of x86-64's allow-list is not on 64-bit ARM's, because that has no such call.
+fn lacking_on_arm() -> Vec<String> {
+    let (x86, arm) = (Lists::on(Arch::X86_64).child, Lists::on(Arch::Aarch64).child);
+    let lacking = x86.iter().filter(|entry| arm.iter().all(|other| other.name != entry.name));
+    lacking.map(|entry| format!("`{}`", entry.name)).collect()
+}
+
 fn page(traced: &Traced, kept: &BTreeMap<&str, &str>, full: bool) -> String {
     let packages = if full { "packages included" } else { "without those that need packages" };
     let mut text = format!(
         "# What a child may call, and who needs it\n\n\
          Written by `QNTX_BLESS=1 cargo test -p qntx-python-plugin --test it allowlist::` from what \
          `strace` saw behind a\nchild's last filter while the programs of `tests/programs` ran, {packages}. {} calls of {} were made; the others\nare kept for the reason given. \
-         Conditions on arguments are in `crates/sandbox/src/syscalls/child.rs`.\n\n\
+         Conditions on arguments are in `crates/sandbox/src/syscalls/child.rs`,\nnumbers in `numbers.rs` beside it. \
+         Of the calls that x86-64 has, 64-bit ARM lacks these, and may make all others:\n{}.\n\n\
          | Call | What for | Made by |\n|---|---|---|\n",
         CHILD.iter().filter(|entry| traced.child.contains_key(entry.name)).count(),
         CHILD.len(),
+        lacking_on_arm().join(", "),
     );
     for entry in CHILD {
         let users = match traced.child.get(entry.name) {

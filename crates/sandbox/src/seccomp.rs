@@ -22,7 +22,7 @@ use seccompiler::{
 
 use crate::SealError;
 use crate::bpf::{self, Case, Program, Template};
-use crate::syscalls::{Entry, NO_EFFECT, Op, TRAP, Tables, Test, When, find};
+use crate::syscalls::{Arch, Entry, Op, Tables, Test, When, find};
 use crate::trial::Layer;
 
 /// The filters of the zygote in loading order, each with its name for errors.
@@ -30,10 +30,10 @@ pub(crate) fn zygote_stack(
     tables: &Tables,
 ) -> Result<Vec<(&'static str, Layer, Program)>, SealError> {
     Ok(vec![
-        ("gate", Layer::Gate, bpf::gate()),
+        ("gate", Layer::Gate, bpf::gate(tables.arch)),
         ("allow-list", Layer::AllowList, allow_list(tables)?),
         ("answers", Layer::Answers, answers(tables).for_process(0)),
-        ("trap", Layer::Trap, trap()?),
+        ("trap", Layer::Trap, trap(tables)?),
     ])
 }
 
@@ -43,6 +43,7 @@ fn allow_list(tables: &Tables) -> Result<BpfProgram, SealError> {
         rules.insert(entry.nr, seccompiler_rules(entry)?);
     }
     compile(
+        tables.arch,
         "allow-list",
         rules,
         SeccompAction::Errno(libc::ENOSYS.unsigned_abs()),
@@ -50,9 +51,9 @@ fn allow_list(tables: &Tables) -> Result<BpfProgram, SealError> {
     )
 }
 
-fn trap() -> Result<BpfProgram, SealError> {
-    let rules = TRAP.iter().map(|entry| (entry.nr, Vec::new())).collect();
-    compile("trap", rules, SeccompAction::Allow, SeccompAction::Trap)
+fn trap(tables: &Tables) -> Result<BpfProgram, SealError> {
+    let rules = tables.trap.iter().map(|entry| (entry.nr, Vec::new())).collect();
+    compile(tables.arch, "trap", rules, SeccompAction::Allow, SeccompAction::Trap)
 }
 
 fn answers(tables: &Tables) -> Template {
@@ -69,7 +70,7 @@ fn answers(tables: &Tables) -> Template {
         allow: Some(entry.when),
         refusal: bpf::errno(entry.otherwise),
     });
-    let refused = refused(tables.eperm, libc::EPERM).chain(refused(NO_EFFECT, 0));
+    let refused = refused(tables.eperm, libc::EPERM).chain(refused(tables.no_effect, 0));
     bpf::decide(refused.chain(conditional).collect())
 }
 
@@ -128,13 +129,17 @@ fn condition(test: Test) -> Result<SeccompCondition, String> {
 }
 
 fn compile(
+    arch: Arch,
     name: &'static str,
     rules: BTreeMap<i64, Vec<SeccompRule>>,
     mismatch: SeccompAction,
     matched: SeccompAction,
 ) -> Result<BpfProgram, SealError> {
     let failed = |reason: String| SealError::Seccomp { step: name, reason };
-    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| failed(e.to_string()))?;
+    let arch = match arch {
+        Arch::X86_64 => TargetArch::x86_64,
+        Arch::Aarch64 => TargetArch::aarch64,
+    };
     let filter = SeccompFilter::new(rules, mismatch, matched, arch)
         .map_err(|error| failed(error.to_string()))?;
     BpfProgram::try_from(filter).map_err(|error| failed(error.to_string()))

@@ -1,33 +1,59 @@
 //! Which system calls a zygote and a child may make, as data with reasons.
 //!
-//! Every table is a list of [`Entry`]. [`CHILD`] is what user code may call. [`ZYGOTE`] is what the
-//! zygote may call besides, or with fewer conditions; a child's last filter takes exactly that
-//! difference away. [`Tables`] adds what an operator granted. What stands in neither is refused: [`EPERM`] where ordinary libraries probe and
-//! expect a refusal, [`NO_EFFECT`] where a refusal would break harmless programs, [`TRAP`] where
-//! only an attack would ask, and everything else, [`ABSENT`] among it, answers `ENOSYS` as an older
-//! kernel would.
+//! Every table is a list of [`Entry`], once for each [`Arch`]: [`Lists`]. The constants here are
+//! those of the architecture that this is compiled for. [`CHILD`] is what user code may call.
+//! [`ZYGOTE`] is what the zygote may call besides, or with fewer conditions; a child's last filter
+//! takes exactly that difference away. [`Tables`] adds what an operator granted. What stands in
+//! neither is refused: [`EPERM`] where ordinary libraries probe and expect a refusal, [`NO_EFFECT`]
+//! where a refusal would break harmless programs, [`TRAP`] where only an attack would ask, and
+//! everything else, [`ABSENT`] among it, answers `ENOSYS` as an older kernel would.
 //!
 //! **Invariant:** a call that no table names is never allowed, and no call stands in two tables
 //! that disagree.
 
+mod arch;
 mod child;
 mod granted;
+mod lists;
+mod numbers;
 mod refused;
 mod tables;
 mod zygote;
 
-pub use child::{CHILD, QUIET};
-pub use granted::{LOCKS, NAMESPACES, NETWORK, PROCESSES};
-pub use refused::{ABSENT, EPERM, NO_EFFECT, TRAP};
+pub use arch::Arch;
+pub use lists::Lists;
 pub use tables::Tables;
-pub use zygote::ZYGOTE;
 
-/// One system call and what is decided about it.
+/// What a child may call.
+pub const CHILD: &[Entry] = Lists::NATIVE.child;
+/// What [`CHILD`] allows, but a child's last filter answers with success and no effect.
+pub const QUIET: &[Entry] = Lists::NATIVE.quiet;
+/// What the zygote may call besides; a child's last filter takes it away again.
+pub const ZYGOTE: &[Entry] = Lists::NATIVE.zygote;
+/// What ordinary libraries try and expect to be refused.
+pub const EPERM: &[Entry] = Lists::NATIVE.eperm;
+/// What succeeds without effect.
+pub const NO_EFFECT: &[Entry] = Lists::NATIVE.no_effect;
+/// What only an attack asks for.
+pub const TRAP: &[Entry] = Lists::NATIVE.trap;
+/// What programs fall back from when the kernel does not have it.
+pub const ABSENT: &[Entry] = Lists::NATIVE.absent;
+
+/// What is decided about a system call, on every architecture that has it.
+#[derive(Clone, Copy, Debug)]
+struct Decision {
+    name: &'static str,
+    why: &'static str,
+    when: When,
+    otherwise: i32,
+}
+
+/// One system call of an architecture and what is decided about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Its name as in the kernel's tables.
     pub name: &'static str,
-    /// Its number on this architecture.
+    /// Its number on the architecture.
     pub nr: i64,
     /// The reason for the decision.
     pub why: &'static str,
@@ -132,11 +158,10 @@ const fn bare(constant: &'static str) -> &'static str {
 
 /// One line per system call: `SYS_name: "why"`, then optionally ` if [rule, …] else errno`.
 macro_rules! table {
-    ($($(#[$meta:meta])* $constant:ident: $why:literal
+    ($($constant:ident: $why:literal
         $(if [$($rule:expr),+ $(,)?] else $otherwise:ident)?;)*) => {
-        &[$($(#[$meta])* $crate::syscalls::Entry {
+        &[$($crate::syscalls::Decision {
             name: $crate::syscalls::bare(stringify!($constant)),
-            nr: $constant as i64,
             why: $why,
             when: $crate::syscalls::when!($($($rule),+)?),
             otherwise: $crate::syscalls::otherwise!($($otherwise)?),
@@ -177,96 +202,4 @@ pub fn syscall_name(nr: i64) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    const REFUSALS: [(&str, &[Entry]); 4] =
-        [("EPERM", EPERM), ("NO_EFFECT", NO_EFFECT), ("TRAP", TRAP), ("ABSENT", ABSENT)];
-
-    #[test]
-    fn every_entry_has_a_name_and_a_reason() {
-        let granted = [NETWORK, PROCESSES, LOCKS, NAMESPACES];
-        let strict = [CHILD, QUIET, ZYGOTE, EPERM, NO_EFFECT, TRAP, ABSENT];
-        for table in strict.into_iter().chain(granted) {
-            for entry in table {
-                assert!(!entry.name.is_empty() && entry.nr >= 0, "{entry:?}");
-                assert!(entry.why.len() > 5, "{} has no reason", entry.name);
-            }
-        }
-    }
-
-    #[test]
-    fn no_table_names_a_call_twice_and_refusals_are_disjoint_from_grants() {
-        let mut seen: BTreeMap<i64, &str> = BTreeMap::new();
-        let allowed = [("CHILD", CHILD)];
-        for (name, table) in allowed.into_iter().chain(REFUSALS) {
-            for entry in table {
-                let before = seen.insert(entry.nr, name);
-                assert_eq!(before, None, "{} is also in {name}", entry.name);
-            }
-        }
-        let mut zygote = BTreeMap::new();
-        for entry in ZYGOTE {
-            assert!(zygote.insert(entry.nr, entry.name).is_none(), "{} twice", entry.name);
-            for (name, table) in REFUSALS {
-                assert!(find(table, entry.nr).is_none(), "{} is also in {name}", entry.name);
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_answered_quietly_is_otherwise_a_child_s_own() {
-        for entry in QUIET {
-            assert!(find(CHILD, entry.nr).is_some(), "{}", entry.name);
-            assert!(find(ZYGOTE, entry.nr).is_none(), "{} has two last words", entry.name);
-        }
-    }
-
-    #[test]
-    fn refusals_are_unconditional() {
-        for (name, table) in REFUSALS {
-            for entry in table {
-                assert!(matches!(entry.when, When::Always), "{name}: {}", entry.name);
-            }
-        }
-    }
-
-    #[test]
-    fn own_pid_is_only_asked_for_where_the_zygote_has_a_wider_entry() {
-        let asks = |entry: &&Entry| match entry.when {
-            When::Always => false,
-            When::Any(rules) => {
-                rules.iter().any(|rule| rule.iter().any(|test| test.op == Op::OwnPid))
-            }
-        };
-        assert!(ZYGOTE.iter().find(asks).is_none());
-        let mut found = 0;
-        for entry in CHILD.iter().filter(asks) {
-            assert!(find(ZYGOTE, entry.nr).is_some(), "{}", entry.name);
-            found += 1;
-        }
-        assert!(found >= 3, "kill, tgkill and prlimit64 are about the own process");
-    }
-
-    #[test]
-    fn the_zygote_may_do_what_makes_a_child_and_a_child_may_not() {
-        for name in ["landlock_restrict_self", "seccomp", "sendmsg"] {
-            assert!(ZYGOTE.iter().any(|entry| entry.name == name), "{name}");
-            assert!(CHILD.iter().all(|entry| entry.name != name), "{name}");
-        }
-        for name in ["execve", "execveat", "fork", "vfork", "socket", "connect", "ptrace"] {
-            for table in [ZYGOTE, CHILD] {
-                assert!(table.iter().all(|entry| entry.name != name), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn names_are_found_by_number() {
-        assert_eq!(syscall_name(libc::SYS_ptrace), Some("ptrace"));
-        assert_eq!(syscall_name(libc::SYS_read), Some("read"));
-        assert_eq!(syscall_name(100_000), None);
-    }
-}
+mod tests;

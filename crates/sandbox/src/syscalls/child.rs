@@ -11,7 +11,7 @@
 
 use libc::*;
 
-use super::{Entry, Test, When, eq, masked, ne, null, own_pid, table};
+use super::{Decision, Test, When, eq, masked, ne, null, own_pid, table};
 
 const fn command(number: u32) -> Test {
     eq(1, number)
@@ -67,24 +67,14 @@ const F_DUPFD_QUERY: u32 = 1027;
 const F_GET_RW_HINT: u32 = 1035;
 const TCGETS2: u32 = 0x802c_542a;
 const PR_SET_VMA: u32 = 0x5356_4d41;
-#[cfg(target_arch = "x86_64")]
 const ARCH_SET_FS: u32 = 0x1002;
-#[cfg(target_arch = "x86_64")]
 const ARCH_GET_FS: u32 = 0x1003;
-#[cfg(target_arch = "x86_64")]
 const ARCH_GET_XCOMP_SUPP: u32 = 0x1021;
-#[cfg(target_arch = "x86_64")]
 const ARCH_GET_XCOMP_PERM: u32 = 0x1022;
-#[cfg(target_arch = "x86_64")]
 const ARCH_REQ_XCOMP_PERM: u32 = 0x1023;
 
-// numbers that libc does not name for this architecture
-#[allow(non_upper_case_globals, reason = "libc\'s spelling")]
-#[cfg(target_arch = "aarch64")]
-const SYS_renameat: c_long = 38;
-
 /// What a child may call.
-pub const CHILD: &[Entry] = table! {
+pub(super) const CHILD: &[Decision] = table! {
     // files: where is Landlock's decision
     SYS_read: "input from files, pipes and the channel";
     SYS_write: "output, the channel included";
@@ -355,56 +345,31 @@ pub const CHILD: &[Entry] = table! {
     ] else EPERM;
 
     // the older names that x86-64 kept
-    #[cfg(target_arch = "x86_64")]
     SYS_open: "open in older C code; Landlock decides where";
-    #[cfg(target_arch = "x86_64")]
     SYS_creat: "open in older C code; Landlock decides where";
-    #[cfg(target_arch = "x86_64")]
     SYS_stat: "os.stat on older libcs";
-    #[cfg(target_arch = "x86_64")]
     SYS_lstat: "os.lstat on older libcs";
-    #[cfg(target_arch = "x86_64")]
     SYS_access: "os.access";
-    #[cfg(target_arch = "x86_64")]
     SYS_readlink: "os.readlink";
-    #[cfg(target_arch = "x86_64")]
     SYS_mkdir: "os.mkdir";
-    #[cfg(target_arch = "x86_64")]
     SYS_mknod: "os.mkfifo; Landlock grants no devices or sockets";
-    #[cfg(target_arch = "x86_64")]
     SYS_rmdir: "os.rmdir";
-    #[cfg(target_arch = "x86_64")]
     SYS_unlink: "os.remove";
-    #[cfg(target_arch = "x86_64")]
     SYS_rename: "os.rename";
     SYS_renameat: "os.rename";
-    #[cfg(target_arch = "x86_64")]
     SYS_link: "os.link";
-    #[cfg(target_arch = "x86_64")]
     SYS_symlink: "os.symlink";
-    #[cfg(target_arch = "x86_64")]
     SYS_dup2: "os.dup2";
-    #[cfg(target_arch = "x86_64")]
     SYS_pipe: "pipe in C code";
-    #[cfg(target_arch = "x86_64")]
     SYS_poll: "select.poll";
-    #[cfg(target_arch = "x86_64")]
     SYS_select: "select.select";
-    #[cfg(target_arch = "x86_64")]
     SYS_epoll_create: "event loops of older C code";
-    #[cfg(target_arch = "x86_64")]
     SYS_epoll_wait: "asyncio";
-    #[cfg(target_arch = "x86_64")]
     SYS_eventfd: "event loops of older C code";
-    #[cfg(target_arch = "x86_64")]
     SYS_alarm: "signal.alarm";
-    #[cfg(target_arch = "x86_64")]
     SYS_pause: "signal.pause";
-    #[cfg(target_arch = "x86_64")]
     SYS_time: "time in older C code";
-    #[cfg(target_arch = "x86_64")]
     SYS_getpgrp: "os.getpgrp";
-    #[cfg(target_arch = "x86_64")]
     SYS_arch_prctl: "thread-local storage and matrix registers of numeric libraries" if [
         [eq(0, ARCH_SET_FS)],
         [eq(0, ARCH_GET_FS)],
@@ -418,9 +383,8 @@ pub const CHILD: &[Entry] = table! {
 /// locks. A scratch directory has one process, which never conflicts with itself, so that nothing
 /// is lost; on files that others can read a lock would be a channel, and each is kernel memory that
 /// no limit counts.
-pub const QUIET: &[Entry] = &[Entry {
+pub(super) const QUIET: &[Decision] = &[Decision {
     name: "fcntl",
-    nr: SYS_fcntl as i64,
     why: "sqlite's locks, which nobody else could hold",
     when: When::Any(&[&[ne(1, F_SETLK as u32), ne(1, F_SETLKW as u32)]]),
     otherwise: 0,

@@ -11,7 +11,7 @@
 
 use libc::*;
 
-use super::{Entry, Test, eq, masked, table};
+use super::{Decision, Test, eq, masked, table};
 
 /// `socket` types with their permitted flags masked away.
 const SOCKET_FLAGS: u32 = (SOCK_CLOEXEC | SOCK_NONBLOCK) as u32;
@@ -63,7 +63,7 @@ const fn tcp(option: c_int) -> [Test; 2] {
 /// `bind`, `listen` and `accept` stay refused, and with them every protocol but TCP: Landlock's
 /// rules are about TCP ports alone, so that MPTCP (another protocol number), UDP (another type)
 /// and SCTP would pass them by.
-pub const NETWORK: &[Entry] = table! {
+pub(super) const NETWORK: &[Decision] = table! {
     SYS_socket: "TCP over IPv4 and IPv6; no other protocol, which Landlock would not see" if [
         [V4[0], V4[1], eq(2, 0)],
         [V4[0], V4[1], eq(2, IPPROTO_TCP as u32)],
@@ -93,13 +93,11 @@ pub const NETWORK: &[Entry] = table! {
 };
 
 /// Added where processes are granted.
-pub const PROCESSES: &[Entry] = table! {
+pub(super) const PROCESSES: &[Decision] = table! {
     SYS_clone: "fork and posix_spawn; no namespaces, nobody else's child" if [
         [masked(0, CLONE_REFUSED, 0)],
     ] else EPERM;
-    #[cfg(target_arch = "x86_64")]
     SYS_fork: "fork in old C code";
-    #[cfg(target_arch = "x86_64")]
     SYS_vfork: "subprocess, posix_spawn";
     SYS_execve: "subprocess; Landlock decides which files";
     SYS_execveat: "fexecve; Landlock decides which files";
@@ -110,13 +108,13 @@ pub const PROCESSES: &[Entry] = table! {
 };
 
 /// Added where several processes may work on the same files.
-pub const LOCKS: &[Entry] = table! {
+pub(super) const LOCKS: &[Decision] = table! {
     SYS_flock: "files that several processes write need real locks";
 };
 
 /// Added to the zygote's calls where each child gets namespaces; a child's last filter takes it
 /// away again.
-pub const NAMESPACES: &[Entry] = table! {
+pub(super) const NAMESPACES: &[Decision] = table! {
     SYS_clone: "forks a child into a PID namespace of its own" if [
         [masked(0, CLONE_SEEN, CLONE_NAMESPACES)],
     ] else EPERM;

@@ -3,36 +3,13 @@
 //! **Invariant:** these tables only choose the answer. A call left out of them is refused too, with
 //! `ENOSYS`.
 
-use libc::*;
-
-use super::{Entry, table};
-
-// numbers that libc does not name, or not for every architecture
-#[allow(non_upper_case_globals, reason = "libc\'s spelling")]
-#[cfg(target_arch = "aarch64")]
-const SYS_setrlimit: c_long = 164;
-#[allow(non_upper_case_globals, reason = "libc\'s spelling")]
-const SYS_fchmodat2: c_long = 452;
-#[allow(non_upper_case_globals, reason = "libc\'s spelling")]
-const SYS_statmount: c_long = 457;
-#[allow(non_upper_case_globals, reason = "libc\'s spelling")]
-const SYS_listmount: c_long = 458;
-#[allow(non_upper_case_globals, reason = "libc\'s spelling")]
-const SYS_setxattrat: c_long = 463;
-#[allow(non_upper_case_globals, reason = "libc\'s spelling")]
-const SYS_removexattrat: c_long = 466;
-#[allow(non_upper_case_globals, reason = "libc\'s spelling")]
-const SYS_open_tree_attr: c_long = 467;
-#[allow(non_upper_case_globals, reason = "libc\'s spelling")]
-const SYS_file_setattr: c_long = 469;
+use super::{Decision, table};
 
 /// What ordinary libraries try and expect to be refused: `EPERM`, in Python `PermissionError`.
-pub const EPERM: &[Entry] = table! {
+pub(super) const EPERM: &[Decision] = table! {
     SYS_execve: "subprocess; processes are refused";
     SYS_execveat: "subprocess; processes are refused";
-    #[cfg(target_arch = "x86_64")]
     SYS_fork: "old C code; processes are refused";
-    #[cfg(target_arch = "x86_64")]
     SYS_vfork: "posix_spawn; processes are refused";
     SYS_socket: "the network is refused";
     SYS_connect: "the network is refused, pathname sockets too";
@@ -67,7 +44,6 @@ pub const EPERM: &[Entry] = table! {
     SYS_inotify_init1: "watching shared files is a channel between executions";
     SYS_inotify_add_watch: "watching shared files is a channel between executions";
     SYS_inotify_rm_watch: "watching shared files is a channel between executions";
-    #[cfg(target_arch = "x86_64")]
     SYS_inotify_init: "watching shared files is a channel between executions";
     SYS_shmget: "System V memory outlives and crosses executions";
     SYS_shmat: "System V memory outlives and crosses executions";
@@ -119,23 +95,17 @@ pub const EPERM: &[Entry] = table! {
 
 /// What succeeds without effect, because a path or descriptor cannot be judged by a filter and
 /// Landlock has no right for it, while refusing would break programs that mean no harm.
-pub const NO_EFFECT: &[Entry] = table! {
-    #[cfg(target_arch = "x86_64")]
+pub(super) const NO_EFFECT: &[Decision] = table! {
     SYS_chmod: "would reach files outside the scratch directory";
     SYS_fchmod: "would reach read-only open files";
     SYS_fchmodat: "would reach files outside the scratch directory";
     SYS_fchmodat2: "would reach files outside the scratch directory";
-    #[cfg(target_arch = "x86_64")]
     SYS_chown: "would reach files outside the scratch directory";
-    #[cfg(target_arch = "x86_64")]
     SYS_lchown: "would reach files outside the scratch directory";
     SYS_fchown: "would reach read-only open files";
     SYS_fchownat: "would reach files outside the scratch directory";
-    #[cfg(target_arch = "x86_64")]
     SYS_utime: "would reach files outside the scratch directory";
-    #[cfg(target_arch = "x86_64")]
     SYS_utimes: "would reach files outside the scratch directory";
-    #[cfg(target_arch = "x86_64")]
     SYS_futimesat: "would reach files outside the scratch directory";
     SYS_utimensat: "would reach files outside the scratch directory";
     SYS_setxattr: "would reach files outside the scratch directory";
@@ -152,7 +122,7 @@ pub const NO_EFFECT: &[Entry] = table! {
 };
 
 /// What only an attack asks for: the process ends with `SIGSYS`, and a reporter can say the name.
-pub const TRAP: &[Entry] = table! {
+pub(super) const TRAP: &[Decision] = table! {
     SYS_ptrace: "control of other processes";
     SYS_process_vm_readv: "memory of other processes";
     SYS_process_vm_writev: "memory of other processes";
@@ -189,20 +159,16 @@ pub const TRAP: &[Entry] = table! {
     SYS_quotactl: "administers the host";
     SYS_quotactl_fd: "administers the host";
     SYS_vhangup: "takes terminals away";
-    #[cfg(target_arch = "x86_64")]
     SYS_iopl: "touches devices directly";
-    #[cfg(target_arch = "x86_64")]
     SYS_ioperm: "touches devices directly";
-    #[cfg(target_arch = "x86_64")]
     SYS_modify_ldt: "opens a second, rarely tested way into the kernel";
-    #[cfg(target_arch = "x86_64")]
     SYS_uselib: "long obsolete and often exploited";
     SYS_lookup_dcookie: "long obsolete and often exploited";
 };
 
 /// What programs fall back from when the kernel does not have it: `ENOSYS`. Named for the record;
 /// calls in no table at all are answered the same way.
-pub const ABSENT: &[Entry] = table! {
+pub(super) const ABSENT: &[Decision] = table! {
     SYS_clone3: "its flags lie in memory, out of a filter's sight; libc falls back to clone";
     SYS_io_uring_setup: "passes every filter; libuv falls back";
     SYS_io_uring_enter: "passes every filter";

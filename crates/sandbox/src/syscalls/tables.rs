@@ -3,14 +3,14 @@
 //! **Invariant:** without grants these are the strict tables; a call that was refused before a grant
 //! stands in no list of refusals after it.
 
-use super::{
-    CHILD, EPERM, Entry, LOCKS, NAMESPACES, NETWORK, PROCESSES, QUIET, When, ZYGOTE, find,
-};
+use super::{Arch, Entry, Lists, When, find};
 use crate::Grants;
 
 /// What a zygote and its children may call.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables {
+    /// Whose numbers these are.
+    pub arch: Arch,
     /// What a child may call.
     pub child: &'static [Entry],
     /// What the zygote may call besides, or with fewer conditions.
@@ -19,31 +19,53 @@ pub struct Tables {
     pub quiet: &'static [Entry],
     /// What is refused with `EPERM`.
     pub eperm: &'static [Entry],
+    /// What succeeds without effect.
+    pub no_effect: &'static [Entry],
+    /// What ends the process.
+    pub trap: &'static [Entry],
 }
 
 impl Tables {
-    /// The tables for these grants.
+    /// The tables for these grants, of the architecture that this is compiled for.
     #[must_use]
     pub fn under(grants: &Grants) -> Self {
-        let mut tables = Self { child: CHILD, zygote: ZYGOTE, quiet: QUIET, eperm: EPERM };
+        Self::of(&Lists::NATIVE, grants)
+    }
+
+    /// The tables for these grants, of any architecture.
+    #[must_use]
+    pub fn on(arch: Arch, grants: &Grants) -> Self {
+        Self::of(&Lists::on(arch), grants)
+    }
+
+    fn of(lists: &Lists, grants: &Grants) -> Self {
+        let mut tables = Self {
+            arch: lists.arch,
+            child: lists.child,
+            zygote: lists.zygote,
+            quiet: lists.quiet,
+            eperm: lists.eperm,
+            no_effect: lists.no_effect,
+            trap: lists.trap,
+        };
         if !grants.connect.is_empty() {
-            tables.child = with(tables.child, NETWORK);
+            tables.child = with(tables.child, lists.network);
         }
         if grants.execute.is_some() {
-            tables.child = with(tables.child, PROCESSES);
+            tables.child = with(tables.child, lists.processes);
         }
         if grants.shares_files() {
-            tables.child = with(tables.child, LOCKS);
+            tables.child = with(tables.child, lists.locks);
             tables.quiet = &[];
         }
         if grants.namespace {
-            tables.zygote = with(tables.zygote, NAMESPACES);
+            tables.zygote = with(tables.zygote, lists.namespaces);
         }
         let granted = |entry: &&Entry| {
             find(tables.child, entry.nr).is_some() || find(tables.zygote, entry.nr).is_some()
         };
-        if EPERM.iter().any(|entry| granted(&entry)) {
-            let kept: Vec<Entry> = EPERM.iter().filter(|e| !granted(e)).copied().collect();
+        if lists.eperm.iter().any(|entry| granted(&entry)) {
+            let kept: Vec<Entry> = lists.eperm.iter().filter(|e| !granted(e)).copied().collect();
             tables.eperm = kept.leak();
         }
         tables
@@ -91,18 +113,31 @@ mod tests {
 
     #[test]
     fn without_grants_the_tables_are_the_strict_ones() {
-        let tables = Tables::under(&Grants::default());
-        let names = |table: &[Entry]| table.iter().map(|entry| entry.name).collect::<Vec<_>>();
-        assert_eq!(names(tables.child), names(CHILD));
-        assert_eq!(names(tables.zygote), names(ZYGOTE));
-        assert_eq!(names(tables.quiet), names(QUIET));
-        assert_eq!(names(tables.eperm), names(EPERM));
+        for arch in Arch::ALL {
+            let (tables, lists) = (Tables::on(arch, &Grants::default()), Lists::on(arch));
+            let calls = |table: &[Entry]| table.iter().map(|e| (e.name, e.nr)).collect::<Vec<_>>();
+            assert_eq!(calls(tables.child), calls(lists.child));
+            assert_eq!(calls(tables.zygote), calls(lists.zygote));
+            assert_eq!(calls(tables.quiet), calls(lists.quiet));
+            assert_eq!(calls(tables.eperm), calls(lists.eperm));
+        }
+    }
+
+    #[test]
+    fn what_is_loaded_is_the_architecture_s_own() {
+        for grants in [Grants::default(), all()] {
+            let (loaded, own) = (Tables::under(&grants), Tables::on(Arch::NATIVE, &grants));
+            assert_eq!(format!("{loaded:?}"), format!("{own:?}"));
+        }
     }
 
     #[test]
     fn a_grant_never_takes_a_call_or_an_argument_away() {
-        let (strict, loose) = (Tables::under(&Grants::default()), Tables::under(&all()));
-        for entry in strict.child {
+        let both = Arch::ALL.map(|arch| [Grants::default(), all()].map(|g| Tables::on(arch, &g)));
+        for (entry, loose) in both
+            .iter()
+            .flat_map(|[strict, loose]| strict.child.iter().map(move |entry| (entry, loose)))
+        {
             let kept = find(loose.child, entry.nr).unwrap();
             let rules = |when: When| match when {
                 When::Always => usize::MAX,
@@ -110,15 +145,20 @@ mod tests {
             };
             assert!(rules(kept.when) >= rules(entry.when), "{}", entry.name);
         }
-        for refused in loose.eperm {
-            assert!(find(loose.child, refused.nr).is_none(), "{}", refused.name);
+        for [_, loose] in both {
+            for refused in loose.eperm {
+                assert!(find(loose.child, refused.nr).is_none(), "{}", refused.name);
+            }
         }
     }
 
     #[test]
     fn each_grant_brings_its_own_calls_and_no_other_s() {
         let has = |grants: &Grants, name: &str| {
-            Tables::under(grants).child.iter().any(|entry| entry.name == name)
+            let found = Arch::ALL
+                .map(|arch| Tables::on(arch, grants).child.iter().any(|entry| entry.name == name));
+            assert_eq!(found[0], found[1], "{name} under {grants:?}");
+            found[0]
         };
         let network = Grants { connect: vec![443], ..Grants::default() };
         let processes = Grants { execute: Some(Vec::new()), ..Grants::default() };

@@ -11,7 +11,7 @@
 
 use libc::*;
 
-use super::{Entry, eq, masked, null, table};
+use super::{Decision, eq, masked, null, table};
 
 /// `clone` flags that a zygote never uses: new namespaces and hiding from tracers.
 const CLONE_REFUSED: u32 = (CLONE_NEWNS
@@ -25,7 +25,7 @@ const CLONE_REFUSED: u32 = (CLONE_NEWNS
     | CLONE_UNTRACED) as u32;
 
 /// What the zygote may call besides; a child's last filter takes it away again.
-pub const ZYGOTE: &[Entry] = table! {
+pub(super) const ZYGOTE: &[Decision] = table! {
     SYS_clone: "forks the children; no namespaces" if [[masked(0, CLONE_REFUSED, 0)]] else EPERM;
     SYS_landlock_create_ruleset: "a child's own layer is made after the fork";
     SYS_landlock_add_rule: "a child's own layer is made after the fork";
