@@ -12,6 +12,7 @@ use crate::check;
 use crate::codegen::Codegen;
 use crate::flake;
 use crate::fresh::{self, Fresh};
+use crate::installed;
 use crate::mirror;
 use crate::package::Package;
 use crate::python::{self, Python};
@@ -54,7 +55,7 @@ impl Ci {
         }
         // The binary that was built twice is the one that is packed.
         let portable = Cell::new(None);
-        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 13] = [
+        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 14] = [
             ("format", &|| passed(check::format(sh))),
             ("lint", &|| passed(check::lint(sh))),
             ("tidy", &|| passed(Tidy {}.run(sh))),
@@ -75,6 +76,7 @@ impl Ci {
                 }
                 passed(Package::of(portable.take()).run(sh))
             }),
+            ("installed", &|| passed(installed::check(sh))),
             ("other Pythons", &|| self.other_pythons(sh)),
             ("fetched Python", &|| self.fetched_python(sh)),
             ("fresh clone", &|| self.fresh_clone(sh)),

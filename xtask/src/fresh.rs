@@ -21,6 +21,8 @@ const MIRROR: &str = "http://deb.debian.org/debian";
 /// What the README asks for, in Debian's words: a C compiler, a shared CPython, Rust;
 /// and git with certificates, which a clone needs.
 const PREREQUISITES: &str = "gcc,libc6-dev,python3-dev,git,ca-certificates";
+/// What this task needs itself, to make the user.
+const OURS: &str = "passwd";
 const USER: &str = "newcomer";
 /// Under this heading the README gives the commands.
 const HEADING: &str = "## Two commands";
@@ -113,7 +115,7 @@ impl Tree {
         tree.remove()?;
         let mut command = sh.command("mmdebstrap");
         command.args(["--variant=apt", "--mode=root", "--quiet"]);
-        command.arg(format!("--include={PREREQUISITES}"));
+        command.arg(format!("--include={PREREQUISITES},{OURS}"));
         // A machine behind a proxy of its own has an authority of its own.
         let authorities = Path::new("/usr/local/share/ca-certificates");
         if authorities.is_dir() {

@@ -17,7 +17,7 @@ use crate::python::FetchPython;
 use crate::shell::Shell;
 
 /// Where a plugin goes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
     /// Plugins are in DIR/plugins [default: ~/.qntx]
     #[arg(long, value_name = "DIR")]
@@ -40,6 +40,11 @@ pub(crate) struct Install {
 }
 
 impl Install {
+    /// With cargo, into `place`.
+    pub(crate) fn into(place: Place) -> Self {
+        Self { place, with: With::Cargo, python: FetchPython::default() }
+    }
+
     pub(crate) fn run(self, sh: &Shell) -> Result<()> {
         let target = self.place.binary()?;
         let directory = target.parent().context("no directory")?;
@@ -62,6 +67,11 @@ impl Install {
 }
 
 impl Place {
+    /// The plugin `python` under `prefix`.
+    pub(crate) fn under(prefix: &Path) -> Self {
+        Self { prefix: Some(prefix.to_owned()), name: "python".to_owned() }
+    }
+
     /// The installed binary.
     pub(crate) fn binary(&self) -> Result<PathBuf> {
         Ok(self.plugins()?.join(format!("qntx-{}-plugin", self.name)))

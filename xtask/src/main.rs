@@ -20,6 +20,7 @@ mod flake;
 mod fresh;
 mod host;
 mod install;
+mod installed;
 mod metadata;
 mod mirror;
 mod msrv;

@@ -18,6 +18,10 @@ pub(crate) struct Uninstall {
 }
 
 impl Uninstall {
+    pub(crate) fn of(place: Place) -> Self {
+        Self { place }
+    }
+
     pub(crate) fn run(self, _: &Shell) -> Result<()> {
         let binary = self.place.binary()?;
         if remove(&binary)? {

@@ -285,7 +285,9 @@ fn other_directions() -> Vec<(Vec<u8>, Decode)> {
 
 #[test]
 fn a_great_many_mutated_frames() {
-    let wanted = std::env::var("QNTX_FUZZ_FRAMES").map_or(20_000, |text| text.parse().unwrap());
+    let full = std::env::var("QNTX_PYTHON_FULL").is_ok_and(|full| full == "1");
+    let usual = if full { 10_000_000 } else { 20_000 };
+    let wanted = std::env::var("QNTX_FUZZ_FRAMES").map_or(usual, |text| text.parse().unwrap());
     let seeds: Vec<Vec<u8>> = [
         from_child::Kind::Warm(Warm::default()),
         from_child::Kind::Call(HostCall { call: 1, name: "attest".into(), args: b"{}".to_vec() }),

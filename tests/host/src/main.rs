@@ -26,8 +26,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Runs the scenarios whose name contains WORD; all without one
-    Run { word: Option<String> },
+    /// Runs the scenarios whose name contains one of WORDS; all without one
+    Run { words: Vec<String> },
     /// Lists the scenarios
     List,
     /// Launches and initialises the plugin with the example handlers, and
@@ -61,10 +61,13 @@ async fn main() -> anyhow::Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Run { word } => {
-            let word = word.unwrap_or_default();
+        Verb::Run { words } => {
+            let wanted = |name: &str| {
+                words.is_empty() || words.iter().any(|word| name.contains(word.as_str()))
+            };
             let chosen: Vec<_> =
-                scenarios::ALL.iter().copied().filter(|one| one.name.contains(&word)).collect();
+                scenarios::ALL.iter().copied().filter(|one| wanted(one.name)).collect();
+            anyhow::ensure!(!chosen.is_empty(), "no scenario is called so; `list` has them");
             let show = |outcome: &scenarios::Outcome| {
                 let secs = outcome.took.as_secs_f64();
                 match &outcome.result {

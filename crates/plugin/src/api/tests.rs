@@ -251,7 +251,9 @@ async fn mutated_requests_are_answered_and_never_a_fault_of_ours() {
         r#"{"content":"x","glyph_id":"g","upstream_attestation":{"id":"a","attributes":{"n":[1,null]}}}"#,
         r#"{"package":"numpy>=2","packages":["a","b[c]==1"]}"#,
     ];
-    let wanted = std::env::var("QNTX_FUZZ_REQUESTS").map_or(20_000, |text| text.parse().unwrap());
+    let full = std::env::var("QNTX_PYTHON_FULL").is_ok_and(|full| full == "1");
+    let usual = if full { 10_000_000 } else { 20_000 };
+    let wanted = std::env::var("QNTX_FUZZ_REQUESTS").map_or(usual, |text| text.parse().unwrap());
     let api = api(Outcome::Value);
     let (mut state, mut served, mut refused) = (0x9e37_79b9_7f4a_7c15u64, 0u64, 0u64);
     // xorshift64*
