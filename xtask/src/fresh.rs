@@ -140,7 +140,7 @@ impl Tree {
     /// What the prerequisites are here.
     fn versions(&self, sh: &Shell) -> Result<String> {
         let script = "cat /etc/debian_version; rustc --version; python3 --version; gcc --version \
-                      | head -n 1; ldd --version | head -n 1";
+                      | sed -n 1p; ldd --version | sed -n 1p";
         Ok(format!("Debian {}", self.as_user(sh, script)?))
     }
 
