@@ -6,6 +6,8 @@
 //!
 //! Where the process has a mount namespace of its own, each directory is a file
 //! system of its own, which holds the quota to the byte ([`sandbox::mounts`]).
+//! They are mounted in one that hides the root, so that no execution waits for
+//! the journal of a disk that others write to.
 //!
 //! **Invariant:** no symlink in a scratch directory is ever followed, and
 //! nothing outside the root is ever removed.
@@ -20,6 +22,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const LOCK: &str = "lock";
+/// What the file system over the root may hold: empty directories, which take no bytes.
+const MOUNT_POINTS: (u64, u64) = (1 << 20, 1 << 20);
 
 /// The directory all scratch directories of this process are made in.
 #[derive(Debug)]
@@ -78,6 +82,13 @@ impl ScratchRoot {
                 what: "the scratch root can't be locked",
                 source,
             })?;
+            if sandbox::mounts::granted() {
+                let (bytes, entries) = MOUNT_POINTS;
+                sandbox::mounts::mount(&path, bytes, entries).map_err(|source| Fault::System {
+                    what: "the scratch root can't be mounted",
+                    source,
+                })?;
+            }
             return Ok(Arc::new(Self { path, next: AtomicU64::new(1), _lock: lock }));
         }
         Err(Fault::System {
@@ -116,10 +127,14 @@ impl ScratchRoot {
 impl ScratchRoot {
     /// Removes the root and what is in it. Blocking; again is a no-op.
     pub fn remove(&self) {
-        let entries = std::fs::read_dir(&self.path).into_iter().flatten().filter_map(Result::ok);
-        for entry in entries.filter(|_| sandbox::mounts::granted()) {
-            // An error: nothing is mounted there.
-            let _ = sandbox::mounts::unmount(&entry.path());
+        if sandbox::mounts::granted() {
+            let entries = std::fs::read_dir(&self.path).into_iter().flatten();
+            for entry in entries.filter_map(Result::ok) {
+                // An error: nothing is mounted there.
+                let _ = sandbox::mounts::unmount(&entry.path());
+            }
+            // An error: this is done already.
+            let _ = sandbox::mounts::unmount(&self.path);
         }
         remove_tree(&self.path);
     }
