@@ -1,6 +1,10 @@
 //! One captured stream of a child: read at descriptor level, kept up to a cap,
 //! drained and dropped beyond it.
 //!
+//! Nobody waits for the output itself, so a program that goes on printing wakes
+//! no reader: its pipe is looked at every [`PACE`], and made large enough to hold
+//! what comes meanwhile.
+//!
 //! **Invariant:** never more than the cap is held, and the program never waits
 //! for a reader longer than [`IDLE`].
 
@@ -9,13 +13,18 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::net::unix::pipe::Receiver;
+use tokio::time::Instant;
 
 /// A run shorter than this is read once, when it has ended: the pipe holds
 /// 64 KiB meanwhile, and nobody is woken for a line of output.
 pub const IDLE: Duration = Duration::from_millis(3);
 
-/// What a pipe holds, and so the most that one read can bring (pipe(7)).
+/// How often a pipe is emptied while its program prints.
+const PACE: Duration = IDLE;
+/// What a pipe holds at first (pipe(7)), and what is read at once.
 const PIPE: usize = 64 << 10;
+/// What it holds once it was found full: `/proc/sys/fs/pipe-max-size`, which anybody may ask for.
+const LARGE_PIPE: usize = 1 << 20;
 /// The first read of a stream.
 const SMALL: usize = 4 << 10;
 /// Reads before other events are looked at again.
@@ -28,12 +37,18 @@ pub struct Capture {
     kept: Vec<u8>,
     cap: usize,
     total: u64,
+    /// The pipe has been made larger, or that was refused.
+    large: bool,
 }
 
 #[derive(Debug)]
 enum Source {
+    /// Not to be read before the end.
     Idle(OwnedFd),
+    /// The first byte is waited for.
     Watched(Receiver),
+    /// Being printed to, and looked at again at that time.
+    Paced(OwnedFd, Instant),
     Ended,
 }
 
@@ -41,7 +56,7 @@ impl Capture {
     /// Captures from the read end of a non-blocking pipe.
     #[must_use]
     pub fn new(fd: OwnedFd, cap: usize) -> Self {
-        Self { source: Source::Idle(fd), kept: Vec::new(), cap, total: 0 }
+        Self { source: Source::Idle(fd), kept: Vec::new(), cap, total: 0, large: false }
     }
 
     /// From now on [`Capture::fill`] waits for output.
@@ -50,7 +65,7 @@ impl Capture {
             Source::Idle(fd) => {
                 self.source = Source::Watched(Receiver::from_owned_fd_unchecked(fd)?);
             }
-            other @ (Source::Watched(_) | Source::Ended) => self.source = other,
+            other => self.source = other,
         }
         Ok(())
     }
@@ -58,11 +73,29 @@ impl Capture {
     /// Waits for output and takes it; pends for ever once the stream has ended
     /// or while it is not watched.
     pub async fn fill(&mut self) -> io::Result<()> {
-        let Source::Watched(receiver) = &self.source else {
-            return std::future::pending().await;
+        match &self.source {
+            Source::Watched(receiver) => receiver.readable().await?,
+            Source::Paced(_, next) => tokio::time::sleep_until(*next).await,
+            Source::Idle(_) | Source::Ended => return std::future::pending().await,
+        }
+        let before = self.total;
+        self.drain()?;
+        self.pace(usize::try_from(self.total - before).unwrap_or(usize::MAX))
+    }
+
+    /// When to look again, `read` bytes having been there.
+    fn pace(&mut self, read: usize) -> io::Result<()> {
+        let grow = read >= PIPE && !self.large;
+        self.large |= grow;
+        self.source = match std::mem::replace(&mut self.source, Source::Ended) {
+            Source::Paced(fd, _) if read == 0 => {
+                Source::Watched(Receiver::from_owned_fd_unchecked(fd)?)
+            }
+            Source::Paced(fd, _) => paced(fd, grow),
+            Source::Watched(receiver) if read > 0 => paced(receiver.into_nonblocking_fd()?, grow),
+            other => other,
         };
-        receiver.readable().await?;
-        self.drain()
+        Ok(())
     }
 
     /// Takes what is there now, without waiting. One turn is bounded, so that
@@ -122,6 +155,7 @@ impl Capture {
             Source::Watched(receiver) => {
                 receiver.into_nonblocking_fd().map_or(Source::Ended, Source::Idle)
             }
+            Source::Paced(fd, _) => Source::Idle(fd),
             other @ (Source::Idle(_) | Source::Ended) => other,
         };
         // A stream that can't be read any more has said all it will say.
@@ -134,15 +168,24 @@ impl Capture {
         let truncated = self.total > self.kept.len() as u64;
         let fd = match self.source {
             Source::Idle(fd) => Some(fd),
-            Source::Watched(_) | Source::Ended => None,
+            Source::Watched(_) | Source::Paced(..) | Source::Ended => None,
         };
         (Captured { bytes: self.kept, truncated }, self.total, fd)
     }
 }
 
+/// The pipe, to be looked at after a pause.
+fn paced(fd: OwnedFd, grow: bool) -> Source {
+    if grow {
+        // Refused to a user who has many of them: then this one is slower.
+        let _ = rustix::pipe::fcntl_setpipe_size(&fd, LARGE_PIPE);
+    }
+    Source::Paced(fd, Instant::now() + PACE)
+}
+
 fn read(source: &Source, buffer: &mut [u8]) -> io::Result<usize> {
     match source {
-        Source::Idle(fd) => Ok(rustix::io::read(fd, buffer)?),
+        Source::Idle(fd) | Source::Paced(fd, _) => Ok(rustix::io::read(fd, buffer)?),
         Source::Watched(receiver) => receiver.try_read(buffer),
         Source::Ended => Ok(0),
     }
@@ -193,6 +236,35 @@ mod tests {
         write.write_all(b"late\n").expect("a write");
         let (captured, total, _) = capture.finish();
         assert_eq!((captured.bytes.as_slice(), total), (&b"late\n"[..], 5));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_goes_on_printing_is_read_at_a_pace_and_whole() {
+        let (read, mut write) = pipe();
+        let writer = std::thread::spawn(move || {
+            for _ in 0..20_000 {
+                write.write_all(&[b'y'; 101]).expect("a write");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            write.write_all(b"the end").expect("a write");
+        });
+        let mut capture = Capture::new(read, 4 << 20);
+        capture.watch().expect("watched");
+        let (mut turns, began) = (0u32, Instant::now());
+        while capture.total() < 2_020_007 {
+            tokio::time::timeout(Duration::from_secs(5), capture.fill())
+                .await
+                .expect("in time")
+                .expect("a read");
+            turns += 1;
+        }
+        writer.join().expect("it wrote all");
+        // One a pace, and some to find that nothing more comes.
+        let most = began.elapsed().as_millis() / PACE.as_millis() + 20;
+        assert!(u128::from(turns) <= most, "{turns} turns, at most {most}");
+        let (captured, total, _) = capture.finish();
+        assert_eq!((total, captured.truncated), (2_020_007, false));
+        assert!(captured.bytes.ends_with(b"ythe end"));
     }
 
     #[test]
