@@ -26,7 +26,7 @@ pub(crate) fn texts(
     let mut textless = Vec::new();
     for package in shipped.iter().filter(|package| package.source.is_some()) {
         let label = format!("{} {}", package.name, package.version);
-        let files = license_files(&package.directory)?;
+        let files = license_files_below(&package.directory)?;
         if files.is_empty() {
             let license = package.license.as_deref().unwrap_or("no licence named");
             textless.push(format!("{label}: {license}"));
@@ -63,6 +63,18 @@ pub(crate) fn texts(
         let _ = write!(out, "\n{rule}\n{}\n{rule}\n\n{text}\n", packages.join("\n"));
     }
     Ok(out)
+}
+
+/// Those of code that a crate has taken in, too, which it keeps beside that code.
+fn license_files_below(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = license_files(directory)?;
+    let folders = fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
+    for folder in folders.collect::<Result<BTreeSet<_>>>()? {
+        if folder.is_dir() && !folder.is_symlink() {
+            files.extend(license_files_below(&folder)?);
+        }
+    }
+    Ok(files)
 }
 
 fn license_files(directory: &Path) -> Result<Vec<PathBuf>> {
@@ -110,13 +122,17 @@ mod tests {
                 directory,
             }
         };
+        let taken_in = root.path().join("a/third_party/b");
         let shipped = BTreeSet::from([
             package("a", Some("permission is granted\n")),
             package("b", Some("permission is granted")),
             package("c", None),
         ]);
+        fs::create_dir_all(&taken_in).expect("made");
+        fs::write(taken_in.join("LICENSE"), "others grant it").expect("written");
         let out = texts(&Shell::new(), &shipped, None, root.path()).expect("written");
         assert_eq!(out.matches("permission is granted").count(), 1);
         assert!(out.contains("a 1.0.0\nb 1.0.0") && out.contains("c 1.0.0: MIT"), "{out}");
+        assert!(out.contains("others grant it"), "{out}");
     }
 }
