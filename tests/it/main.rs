@@ -25,5 +25,6 @@ mod programs;
 mod readme;
 mod sessions;
 mod support;
+mod tls;
 mod unprivileged;
 mod weak;

@@ -114,6 +114,13 @@ fn covered(place: &Place, line: &str) {
         // One-line aliases of verbs that .ci/run runs.
         let makefile = document("Makefile").unwrap();
         assert!(makefile.lines().any(|l| l == format!("{target}:")), "{target}");
+    } else if let Some(flags) = command.strip_prefix("qntx-python-plugin --tls-cert ") {
+        // The files are the reader's; with files of its own tests/it/tls.rs serves.
+        let mut plugin = place.command("qntx-python-plugin");
+        let output = plugin.arg("--tls-cert").args(flags.split_whitespace()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("work/cert.pem of --tls-cert"), "{said}");
     } else if let Some(flags) = command.strip_prefix("qntx-python-plugin") {
         let flags: Vec<&str> = flags.split_whitespace().collect();
         // The default port may be another program's; the flag may not.

@@ -31,7 +31,11 @@ const EDGES: &[(&str, &[&str], &[&str])] = &[
     (PROTO, &["prost"], &[SANDBOX, RUNTIME, PLUGIN, PYFIND, "pyo3", "tokio"]),
     (SANDBOX, &["rustix"], &[PROTO, RUNTIME, PLUGIN, PYFIND, "pyo3", "tokio", "prost"]),
     (RUNTIME, &[PROTO, SANDBOX, "pyo3"], &[PLUGIN, PYFIND, "tokio", "tonic", "hyper"]),
-    (PLUGIN, &[PROTO, SANDBOX, RUNTIME, "tokio", "tonic"], &[PYFIND]),
+    (
+        PLUGIN,
+        &[PROTO, SANDBOX, RUNTIME, "tokio", "tonic", "rustls", "ring"],
+        &[PYFIND, "aws-lc-rs", "openssl-sys"],
+    ),
     ("xtask", &["clap"], &[PROTO, SANDBOX, RUNTIME, PLUGIN, PYFIND, "tokio", "pyo3"]),
 ];
 

@@ -8,15 +8,18 @@ mod exit;
 mod packages;
 mod pool;
 mod sandbox;
+mod tls;
 
 pub use exit::{Exit, Failure};
 pub use packages::PackageOptions;
 pub use pool::PoolOptions;
 pub use sandbox::SandboxOptions;
+pub use tls::TlsOptions;
 
 use crate::api::limits;
 use crate::config::Config;
 use crate::store::StorePath;
+use crate::tls::Files;
 use crate::{VERSION, env};
 use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -104,7 +107,8 @@ pub enum LogFormat {
 /// The flags of all commands.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Where to listen; other than loopback needs --token-file [default: 127.0.0.1]
+    /// Where to listen; other than loopback needs --token-file or --tls-client-ca, because TLS without
+    /// client certificates keeps nobody out [default: 127.0.0.1]
     #[arg(long, global = true, value_name = "HOST[:PORT]", env = env::ADDRESS)]
     pub address: Option<String>,
     /// The port; when it is in use, one of the 63 after it; 0 is any [default: 9000]
@@ -149,6 +153,8 @@ pub struct Options {
     /// A file with the secret that callers have to send as a bearer token
     #[arg(long, global = true, value_name = "FILE", env = env::TOKEN_FILE)]
     pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub tls: TlsOptions,
     /// Where executions get their scratch directories [default: the system's temporary directory]
     #[arg(long, global = true, value_name = "DIR", env = env::SCRATCH_DIR)]
     pub scratch_dir: Option<PathBuf>,
@@ -265,6 +271,7 @@ impl Invocation {
         options.pool.apply(&mut config, &mut fixed);
         options.packages.apply(&mut config, &mut fixed)?;
         options.sandbox.apply(&mut config, &mut fixed)?;
+        config.tls = options.tls.mode();
         config.no_sandbox = options.dangerously_no_sandbox;
         config.allow_weak_sandbox = options.dangerously_allow_weak_sandbox;
         Ok((config, fixed))
@@ -278,6 +285,11 @@ impl Invocation {
             None => (DEFAULT_HOST.to_owned(), None),
         };
         Ok((host, options.port.or(port).unwrap_or(DEFAULT_PORT)))
+    }
+
+    /// The files of TLS; `None` = the port speaks plain text.
+    pub fn tls(&self) -> Result<Option<Files>, Failure> {
+        self.cli.options.tls.files()
     }
 
     /// Where the embedded store is.

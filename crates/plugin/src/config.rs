@@ -6,6 +6,7 @@
 
 use crate::packages::Policy;
 use crate::profile::Profiles;
+use crate::tls::Mode;
 use proto::Limits;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -69,6 +70,8 @@ pub struct Config {
     pub max_tiers: usize,
     /// Idle time after which such a tier is let go.
     pub tier_idle: Duration,
+    /// What the port speaks.
+    pub tls: Mode,
     /// `--dangerously-no-sandbox`
     pub no_sandbox: bool,
     /// `--dangerously-allow-weak-sandbox`
@@ -123,6 +126,7 @@ impl Default for Config {
             glyph_sessions: false,
             max_tiers: 6,
             tier_idle: Duration::from_secs(600),
+            tls: Mode::Off,
             no_sandbox: false,
             allow_weak_sandbox: false,
             landlock_abi_cap: None,

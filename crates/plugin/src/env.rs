@@ -48,6 +48,12 @@ pub const SESSION_MEMORY: &str = "QNTX_PYTHON_SESSION_MEMORY";
 pub const GLYPH_SESSIONS: &str = "QNTX_PYTHON_GLYPH_SESSIONS";
 /// `--token-file`
 pub const TOKEN_FILE: &str = "QNTX_PYTHON_TOKEN_FILE";
+/// `--tls-cert`
+pub const TLS_CERT: &str = "QNTX_PYTHON_TLS_CERT";
+/// `--tls-key`
+pub const TLS_KEY: &str = "QNTX_PYTHON_TLS_KEY";
+/// `--tls-client-ca`
+pub const TLS_CLIENT_CA: &str = "QNTX_PYTHON_TLS_CLIENT_CA";
 /// `--scratch-dir`
 pub const SCRATCH_DIR: &str = "QNTX_PYTHON_SCRATCH_DIR";
 /// `--dangerously-no-sandbox`: true or false

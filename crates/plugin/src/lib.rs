@@ -50,6 +50,7 @@ pub mod supervisor;
 pub mod telemetry;
 pub mod tier;
 pub mod tiers;
+pub mod tls;
 pub mod verdict;
 pub mod watchdog;
 pub mod zygote;

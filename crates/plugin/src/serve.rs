@@ -1,22 +1,25 @@
 //! The one port: binding it, announcing it, accepting on it, leaving it.
 //!
 //! **Invariant:** the first line on stdout is the port announcement, and no
-//! write to stdout can end the process.
+//! write to stdout can end the process. The accepting loop waits for no
+//! connection, whatever its handshake does.
 
 use crate::api::Execute;
 use crate::api::attestations::Find;
 use crate::caller::Caller;
 use crate::http::Face;
 use crate::http::{Guard, Token};
+use crate::tls::{Stream, Tls};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// Ports tried, beginning with the one asked for.
 const PORTS: u16 = 64;
@@ -69,7 +72,9 @@ impl BindError {
             Self::NoHost { .. } => "use 127.0.0.1, or a name this machine knows",
             Self::Open { .. } => {
                 "listen on 127.0.0.1, or name a file with a secret that callers have to send: \
-                 --token-file FILE (`head -c 32 /dev/urandom | base64 > FILE` makes one)"
+                 --token-file FILE (`head -c 32 /dev/urandom | base64 > FILE` makes one); or have \
+                 them show certificates: --tls-client-ca FILE, beside --tls-cert and --tls-key, \
+                 which by themselves keep nobody out"
             }
             Self::TokenFile { .. } => "name a file this user can read",
             Self::Token { .. } => "`head -c 32 /dev/urandom | base64 > FILE` makes a good one",
@@ -88,10 +93,14 @@ pub fn token(path: &std::path::Path) -> Result<Token, BindError> {
 }
 
 /// Binds `port` of `host`, or one of the ports after it when it is in use.
+///
+/// Other than on loopback, a caller has to show who it is: by the token, or by
+/// a certificate. TLS alone hides what is said and keeps nobody out.
 pub fn bind(
     host: &str,
     port: u16,
     token: Option<Token>,
+    tls: Option<&Tls>,
 ) -> Result<(std::net::TcpListener, Guard), BindError> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     let addresses: Vec<_> = (bare, port)
@@ -102,10 +111,11 @@ pub fn bind(
         let source = io::Error::from(io::ErrorKind::NotFound);
         return Err(BindError::NoHost { host: host.to_owned(), source });
     };
-    if token.is_none() && !addresses.iter().all(|address| address.ip().is_loopback()) {
+    let known = token.is_some() || tls.is_some_and(Tls::mutual);
+    if !known && !addresses.iter().all(|address| address.ip().is_loopback()) {
         return Err(BindError::Open { host: host.to_owned() });
     }
-    let guard = Guard::new(host, token);
+    let guard = Guard::new(host, token).also_for(tls.map(Tls::names));
     let last = if port == 0 { 0 } else { port.saturating_add(PORTS - 1) };
     for candidate in port..=last {
         let address = SocketAddr::new(first.ip(), candidate);
@@ -129,10 +139,12 @@ pub fn announce(port: u16) {
 pub async fn accept<E: Execute, A: Find>(
     listener: TcpListener,
     face: Face<E, A>,
+    tls: Option<Tls>,
     stop: impl Future<Output = ()>,
 ) -> GracefulShutdown {
-    let connections = GracefulShutdown::new();
-    let builder = builder();
+    let (open, _) = watch::channel(());
+    let entrance =
+        Entrance { face, tls, open, builder: builder(), connections: GracefulShutdown::new() };
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -140,9 +152,7 @@ pub async fn accept<E: Execute, A: Find>(
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                connection(stream, Caller::of(peer), &face, &builder, &connections)
-            }
+            Ok((stream, peer)) => entrance.admit(stream, peer),
             Err(e) => {
                 // Out of descriptors, or a peer gone before it was accepted.
                 tracing::warn!(reason = %e, "a connection could not be accepted");
@@ -150,30 +160,63 @@ pub async fn accept<E: Execute, A: Find>(
             }
         }
     }
-    connections
+    entrance.connections
 }
 
-fn connection<E: Execute, A: Find>(
-    stream: TcpStream,
+/// What every connection is met with.
+struct Entrance<E, A> {
+    face: Face<E, A>,
+    tls: Option<Tls>,
+    /// Gone when no more connections are accepted.
+    open: watch::Sender<()>,
+    builder: auto::Builder<TokioExecutor>,
+    connections: GracefulShutdown,
+}
+
+impl<E: Execute, A: Find> Entrance<E, A> {
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        // Small answers go out at once; without it they only go out later.
+        let _ = stream.set_nodelay(true);
+        let (caller, face) = (Caller::of(peer), self.face.clone());
+        let watcher = self.connections.watcher();
+        let Some(tls) = &self.tls else {
+            tokio::spawn(served(Stream::Plain(stream), caller, face, &self.builder, watcher));
+            return;
+        };
+        let (tls, builder, mut open) = (tls.clone(), self.builder.clone(), self.open.subscribe());
+        tokio::spawn(async move {
+            let shaken = tokio::select! {
+                shaken = tls.handshake(stream) => shaken,
+                // The end does not wait for strangers.
+                _ = open.changed() => return,
+            };
+            match shaken {
+                Ok(stream) => served(stream, caller, face, &builder, watcher).await,
+                Err(e) => tracing::debug!(%peer, reason = %e, "a TLS handshake failed"),
+            }
+        });
+    }
+}
+
+/// Answers what comes over one connection, to its end.
+fn served<E: Execute, A: Find>(
+    stream: Stream,
     caller: Caller,
-    face: &Face<E, A>,
+    face: Face<E, A>,
     builder: &auto::Builder<TokioExecutor>,
-    connections: &GracefulShutdown,
-) {
-    // Small answers go out at once; without it they only go out later.
-    let _ = stream.set_nodelay(true);
-    let face = face.clone();
+    watcher: Watcher,
+) -> impl Future<Output = ()> + Send + use<E, A> {
     let service = service_fn(move |request| {
         let answer = caller.clone().scope(face.clone().serve(request));
         async move { Ok::<_, std::convert::Infallible>(answer.await) }
     });
     let served = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let served = connections.watch(served);
-    tokio::spawn(async move {
+    let served = watcher.watch(served);
+    async move {
         if let Err(e) = served.await {
             tracing::debug!(reason = %e, "a connection ended");
         }
-    });
+    }
 }
 
 /// HTTP/1.1, and HTTP/2 by prior knowledge, told apart by their first bytes.

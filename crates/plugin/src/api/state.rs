@@ -75,6 +75,7 @@ impl<E: Execute, A: attestations::Find> Api<E, A> {
             let reason = if stopping { Some("shutting down") } else { snapshot.reason.as_deref() };
             w.key("reason").optional(reason);
             w.key("plugin_version").string(VERSION);
+            w.key("tls").string(self.settings.config().tls.word());
             w.key("sandbox").object(|w| sandbox(w, &snapshot));
             w.key("zygotes").number(snapshot.zygotes as u64);
             w.key("generation").number(snapshot.generation);

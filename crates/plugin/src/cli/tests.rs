@@ -93,6 +93,36 @@ fn a_default_above_the_maximum_is_refused() {
 }
 
 #[test]
+fn the_parts_of_tls_come_together_or_not_at_all() {
+    use crate::tls::Mode;
+    let (cert, key) = (["--tls-cert", "/c.pem"], ["--tls-key", "/k.pem"]);
+    let authority = ["--tls-client-ca", "/a.pem"];
+    let start = |flags: &[&[&str]]| {
+        let args = [&["p"], flags.concat().as_slice()].concat();
+        let invocation = parse(&args, false).unwrap();
+        invocation.tls().map(|files| (files, invocation.config().unwrap().0.tls))
+    };
+    assert_eq!(start(&[]).unwrap(), (None, Mode::Off));
+    let (files, mode) = start(&[&cert, &key]).unwrap();
+    let files = files.unwrap();
+    assert_eq!((files.cert, files.key), ("/c.pem".into(), "/k.pem".into()));
+    assert_eq!((files.client_ca, mode), (None, Mode::Server));
+    assert_eq!(start(&[&cert, &key, &authority]).unwrap().1, Mode::Mutual);
+    for (wrong, needed) in [
+        (vec![cert.as_slice()], "--tls-key"),
+        (vec![&key], "--tls-cert"),
+        (vec![&authority], "--tls-cert and --tls-key"),
+        (vec![&cert, &authority], "--tls-key"),
+        (vec![&key, &authority], "--tls-cert"),
+    ] {
+        let failure = start(&wrong).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.error.to_string().ends_with(&format!("needs {needed}")), "{wrong:?}");
+        assert!(failure.hint.is_some(), "{wrong:?}");
+    }
+}
+
+#[test]
 fn values_without_sense_are_refused() {
     for args in [
         ["p", "--timeout-secs", "0"],

@@ -18,6 +18,7 @@ use crate::settings::Settings;
 use crate::store::{Attestation, Filter};
 use crate::supervisor::Supervisor;
 use crate::telemetry::Levels;
+use crate::tls::Tls;
 use crate::{VERSION, serve};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,7 +36,9 @@ pub fn serve(invocation: &Invocation) -> Result<Exit, Failure> {
     floor(&config)?;
     let token = invocation.cli.options.token_file.as_deref().map(serve::token).transpose();
     let (address, port) = invocation.listen()?;
-    let bound = token.and_then(|token| serve::bind(&address, port, token));
+    let tls = tls(invocation)?;
+    secrets(invocation, &config);
+    let bound = token.and_then(|token| serve::bind(&address, port, token, tls.as_ref()));
     let (listener, guard) = bound.map_err(|e| {
         let hint = e.remedy();
         Failure::new(Exit::CannotStart, e).hint(hint)
@@ -47,7 +50,13 @@ pub fn serve(invocation: &Invocation) -> Result<Exit, Failure> {
     // From the announcement on, a signal finds somebody.
     runtime.block_on(async { signals(Arc::clone(&life)) }).map_err(cannot)?;
     serve::announce(local.port());
-    tracing::info!(address = %local, name = %config.name, version = VERSION, "listening");
+    tracing::info!(
+        address = %local,
+        tls = config.tls.word(),
+        name = %config.name,
+        version = VERSION,
+        "listening"
+    );
 
     for (profile, _) in config.profiles.granting().filter(|(_, p)| p.ports.contains(&local.port()))
     {
@@ -58,7 +67,7 @@ pub fn serve(invocation: &Invocation) -> Result<Exit, Failure> {
         );
     }
     let settings = Arc::new(Settings::new(config, fixed, invocation.by_core));
-    let parts = Parts { settings, life, listener, guard, levels };
+    let parts = Parts { settings, life, listener, guard, tls, levels };
     let ended = runtime.block_on(live(invocation, parts));
     // What still blocks a thread then is lost with the process.
     runtime.shutdown_background();
@@ -71,11 +80,47 @@ struct Parts {
     life: Arc<Life>,
     listener: std::net::TcpListener,
     guard: Guard,
+    tls: Option<Tls>,
     levels: Levels,
 }
 
+/// What the port speaks, tried before it is bound.
+fn tls(invocation: &Invocation) -> Result<Option<Tls>, Failure> {
+    let Some(files) = invocation.tls()? else { return Ok(None) };
+    let tls = Tls::read(&files).map_err(|e| {
+        let hint = e.remedy();
+        Failure::new(Exit::CannotStart, e).hint(hint)
+    })?;
+    if invocation.follows_parent() {
+        tracing::warn!("a core speaks plain text to its plugins and can't reach a port with TLS");
+    }
+    Ok(Some(tls))
+}
+
+/// Says which secrets of the port executions could read where they are.
+fn secrets(invocation: &Invocation, config: &Config) {
+    let options = &invocation.cli.options;
+    let granted = config.profiles.granting().flat_map(|(_, profile)| &profile.read_paths);
+    let mut reach = Vec::new();
+    let roots = [&config.python_paths, &config.site_dirs, &config.file_roots, &config.read_paths];
+    for root in roots.into_iter().flatten().chain(granted) {
+        reach.extend(root.canonicalize());
+    }
+    for file in [&options.token_file, &options.tls.tls_key].into_iter().flatten() {
+        let Ok(file) = file.canonicalize() else { continue };
+        if let Some(root) = reach.iter().find(|root| file.starts_with(root)) {
+            tracing::warn!(
+                file = %file.display(),
+                root = %root.display(),
+                "executions can read this secret of the port: keep it somewhere else, or name \
+                 other directories (--file-root)"
+            );
+        }
+    }
+}
+
 async fn live(invocation: &Invocation, parts: Parts) -> Result<Exit, Failure> {
-    let Parts { settings, life, listener, guard, levels } = parts;
+    let Parts { settings, life, listener, guard, tls, levels } = parts;
     let host = host(invocation).await?;
     let config = settings.config();
     let packages = Arc::new(Packages::start().map_err(cannot)?);
@@ -98,7 +143,7 @@ async fn live(invocation: &Invocation, parts: Parts) -> Result<Exit, Failure> {
     let stopping = async {
         life.stopped().await;
     };
-    let connections = serve::accept(listener, face, stopping).await;
+    let connections = serve::accept(listener, face, tls, stopping).await;
 
     let reason = life.stopped().await;
     tracing::info!(?reason, "stopping");

@@ -243,6 +243,7 @@ impl<E: Execute, A: Find, R: Rewire> Plugin<E, A, R> {
         }
         let mut details = HashMap::from([
             ("initialized".to_owned(), life.initialised().to_string()),
+            ("tls".to_owned(), self.api.settings().config().tls.word().to_owned()),
             ("sandbox".to_owned(), state::level(&snapshot).to_owned()),
             ("running".to_owned(), snapshot.running.to_string()),
             ("queued".to_owned(), snapshot.queued.to_string()),

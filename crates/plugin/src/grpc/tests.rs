@@ -49,7 +49,7 @@ impl Port {
             let stop = async {
                 life.stopped().await;
             };
-            serve::accept(listener, face, stop).await.shutdown().await;
+            serve::accept(listener, face, None, stop).await.shutdown().await;
         });
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         Self { channel: endpoint.connect_lazy(), address, api }

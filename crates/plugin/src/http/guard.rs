@@ -1,9 +1,11 @@
 //! Who may call over TCP.
 //!
 //! **Invariant:** without a token, only requests that name a loopback host (or
-//! the configured one) pass: a page that rebinds its name to 127.0.0.1 does not.
+//! the configured one, or one that our certificate is for) pass: a page that
+//! rebinds its name to 127.0.0.1 does not.
 
 use crate::api::Reply;
+use crate::tls::Names;
 use http::{HeaderMap, Request, Version, header};
 use std::hint::black_box;
 use std::net::IpAddr;
@@ -16,6 +18,8 @@ pub struct Guard {
     /// The host of `--address`, when it is not a loopback one.
     host: Option<String>,
     token: Option<Token>,
+    /// What our certificate is for.
+    names: Option<Names>,
 }
 
 /// A secret that callers have to show.
@@ -55,7 +59,14 @@ impl Guard {
     /// Checks for a listener on `host`.
     #[must_use]
     pub fn new(host: &str, token: Option<Token>) -> Self {
-        Self { host: (!is_loopback(host)).then(|| host.to_owned()), token }
+        Self { host: (!is_loopback(host)).then(|| host.to_owned()), token, names: None }
+    }
+
+    /// The same for the names of a certificate, too: who has one for a name has
+    /// that name, and a page of another can't even connect.
+    #[must_use]
+    pub fn also_for(self, names: Option<Names>) -> Self {
+        Self { names, ..self }
     }
 
     /// Whether the request shows the token, or none is wanted.
@@ -76,11 +87,13 @@ impl Guard {
             return Err(reply.with("www-authenticate", "Bearer".to_owned()));
         }
         // Who shows the token is no rebound page.
-        if self.token.is_none() && !self.is_ours(host.as_deref()) {
+        if self.token.is_none() && !self.is_ours(host.as_deref()) && !self.is_named(host.as_deref())
+        {
             let shown = host.unwrap_or_default();
+            let names = if self.names.is_some() { " and those of its certificate" } else { "" };
             return Err(Reply::error(
                 403,
-                &format!("this port answers to loopback names, not to the host `{shown}`"),
+                &format!("this port answers to loopback names{names}, not to the host `{shown}`"),
             ));
         }
         match request.headers().get(header::ORIGIN) {
@@ -96,11 +109,20 @@ impl Guard {
         is_loopback(host) || self.host.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(host))
     }
 
+    fn is_named(&self, host: Option<&str>) -> bool {
+        let named = self.names.as_ref().zip(host);
+        named.is_some_and(|(names, host)| names.hold(host))
+    }
+
     fn same_origin<B>(&self, origin: &[u8], request: &Request<B>) -> bool {
         let Ok(origin) = std::str::from_utf8(origin) else { return false };
         let Some((_, authority)) = origin.split_once("://") else { return false };
         let same = || {
-            let host = request.headers().get(header::HOST)?.to_str().ok()?;
+            // HTTP/2, which browsers speak over TLS, has the host in the target.
+            let host = match request.headers().get(header::HOST) {
+                Some(host) => host.to_str().ok()?,
+                None => request.uri().authority()?.as_str(),
+            };
             Some(host.eq_ignore_ascii_case(authority))
         };
         self.is_ours(Some(without_port(authority))) || same().unwrap_or(false)
@@ -236,6 +258,23 @@ mod tests {
         let page = ("origin", "https://evil.example");
         let shown = ("authorization", "Bearer 0123456789abcdef0123");
         assert_eq!(status(&guard, &[host, shown, page]), 403);
+    }
+
+    #[test]
+    fn over_http_2_the_host_is_that_of_the_target() {
+        let token = Token::parse(b"0123456789abcdef0123").unwrap();
+        let guard = Guard::new("0.0.0.0", Some(token));
+        let shown = ("authorization", "Bearer 0123456789abcdef0123");
+        for (origin, admitted) in [
+            ("https://box.lan:9000", true),
+            ("https://box.lan:9001", false),
+            ("https://evil.example", false),
+        ] {
+            let request = Request::builder().version(Version::HTTP_2);
+            let request = request.uri("https://box.lan:9000/execute").header(shown.0, shown.1);
+            let request = request.header("origin", origin).body(()).unwrap();
+            assert_eq!(guard.admit(&request).is_ok(), admitted, "{origin}");
+        }
     }
 
     #[test]
