@@ -31,7 +31,23 @@ let
     "--token-file"
     "%d/token"
   ]
+  ++ lib.optionals (cfg.tls.certificate != null) [
+    "--tls-cert"
+    "%d/tls-cert"
+    "--tls-key"
+    "%d/tls-key"
+  ]
+  ++ lib.optionals (cfg.tls.clientAuthority != null) [
+    "--tls-client-ca"
+    "%d/tls-client-ca"
+  ]
   ++ cfg.extraArgs;
+  # Read by systemd, as root; the service gets copies that are its alone.
+  credentials =
+    lib.optionals (cfg.tokenFile != null) [ "token:${cfg.tokenFile}" ]
+    ++ lib.optionals (cfg.tls.certificate != null) [ "tls-cert:${cfg.tls.certificate}" ]
+    ++ lib.optionals (cfg.tls.key != null) [ "tls-key:${cfg.tls.key}" ]
+    ++ lib.optionals (cfg.tls.clientAuthority != null) [ "tls-client-ca:${cfg.tls.clientAuthority}" ];
 in
 {
   options.services.qntx-python = {
@@ -50,12 +66,29 @@ in
     address = lib.mkOption {
       type = lib.types.str;
       default = "127.0.0.1";
-      description = "Where to listen. Other than loopback needs `tokenFile`: this port executes code.";
+      description = "Where to listen. Other than loopback needs `tokenFile` or `tls.clientAuthority`: this port executes code.";
     };
     tokenFile = lib.mkOption {
       type = lib.types.nullOr lib.types.path;
       default = null;
       description = "A file with the token that callers have to send.";
+    };
+    tls = {
+      certificate = lib.mkOption {
+        type = lib.types.nullOr lib.types.path;
+        default = null;
+        description = "A PEM file with the certificate of the port and those up to its authority; with it the port speaks TLS.";
+      };
+      key = lib.mkOption {
+        type = lib.types.nullOr lib.types.path;
+        default = null;
+        description = "A PEM file with the private key of `tls.certificate`; as text, since a path is copied into the store.";
+      };
+      clientAuthority = lib.mkOption {
+        type = lib.types.nullOr lib.types.path;
+        default = null;
+        description = "A PEM file with authorities; clients need a certificate that one of them signed.";
+      };
     };
     logLevel = lib.mkOption {
       type = lib.types.enum [
@@ -98,8 +131,18 @@ in
   config = lib.mkIf cfg.enable {
     assertions = [
       {
-        assertion = cfg.tokenFile != null || cfg.address == "127.0.0.1" || cfg.address == "::1";
-        message = "services.qntx-python: an address other than loopback needs tokenFile";
+        assertion =
+          cfg.tokenFile != null
+          || cfg.tls.clientAuthority != null
+          || cfg.address == "127.0.0.1"
+          || cfg.address == "::1";
+        message = "services.qntx-python: an address other than loopback needs tokenFile or tls.clientAuthority";
+      }
+      {
+        assertion =
+          (cfg.tls.certificate != null) == (cfg.tls.key != null)
+          && (cfg.tls.clientAuthority == null || cfg.tls.certificate != null);
+        message = "services.qntx-python: tls.certificate and tls.key go together, and tls.clientAuthority with both";
       }
     ];
     systemd.services.qntx-python = {
@@ -142,9 +185,7 @@ in
         RestrictSUIDSGID = true;
         UMask = "0077";
       }
-      // lib.optionalAttrs (cfg.tokenFile != null) {
-        LoadCredential = "token:${cfg.tokenFile}";
-      };
+      // lib.optionalAttrs (credentials != [ ]) { LoadCredential = credentials; };
     };
   };
 }

@@ -38,6 +38,18 @@ let
       };
     });
   unit = (service { }).systemd.services.qntx-python.serviceConfig;
+  files = {
+    certificate = "/run/secrets/cert.pem";
+    key = "/run/secrets/key.pem";
+    clientAuthority = "/run/secrets/ca.pem";
+  };
+  public =
+    tls:
+    builtins.all (entry: entry.assertion)
+      (service {
+        address = "0.0.0.0";
+        inherit tls;
+      }).assertions;
 in
 {
   inputs = builtins.attrNames flake.inputs;
@@ -83,6 +95,13 @@ in
   };
 
   inherit unit;
+  tls = {
+    inherit files;
+    inherit ((service { tls = files; }).systemd.services.qntx-python.serviceConfig)
+      ExecStart
+      LoadCredential
+      ;
+  };
   exposed = {
     without = builtins.all (entry: entry.assertion) (service { address = "0.0.0.0"; }).assertions;
     "with" =
@@ -91,6 +110,11 @@ in
           address = "0.0.0.0";
           tokenFile = "/run/secrets/token";
         }).assertions;
+    mutual = public files;
+    server = public (files // { clientAuthority = null; });
+    keyless =
+      builtins.all (entry: entry.assertion)
+        (service { tls.certificate = files.certificate; }).assertions;
     port =
       (builtins.tryEval (service { port = 70000; }).systemd.services.qntx-python.serviceConfig.ExecStart)
       .success;

@@ -88,7 +88,16 @@ const MUTATIONS: &[Mutation] = &[
     (MODULE, "NoNewPrivileges = true", "NoNewPrivileges = false", "not hardened"),
     (MODULE, "ProtectSystem = \"strict\"", "ProtectSystem = \"full\"", "not hardened"),
     (MODULE, "default = \"127.0.0.1\"", "default = \"0.0.0.0\"", "on loopback"),
-    (MODULE, "cfg.tokenFile != null || cfg.address", "true || cfg.address", "without a token"),
+    (MODULE, "|| cfg.address == \"::1\"", "|| true", "without a token"),
+    (
+        MODULE,
+        "|| cfg.tls.clientAuthority != null\n",
+        "|| cfg.tls.certificate != null\n",
+        "without a token or client certificates",
+    ),
+    (MODULE, "    \"--tls-client-ca\"\n    \"%d/tls-client-ca\"\n", "", "files of TLS"),
+    (MODULE, "[ \"tls-key:${cfg.tls.key}\" ]", "[ ]", "files of TLS"),
+    (MODULE, "(cfg.tls.key != null)\n", "(cfg.tls.key != 0)\n", "a certificate without its key"),
     (MODULE, "lib.types.port", "lib.types.ints.positive", "not typed"),
 ];
 

@@ -143,8 +143,23 @@ pub(crate) fn faults(evaluation: &Evaluation, tree: &Path) -> Result<Vec<String>
     );
     let exposed = &facts["exposed"];
     rule(
-        exposed["without"] == false && exposed["with"] == true,
-        "the service may listen beyond loopback without a token",
+        exposed["without"] == false
+            && exposed["with"] == true
+            && exposed["server"] == false
+            && exposed["mutual"] == true,
+        "the service may listen beyond loopback without a token or client certificates",
+    );
+    rule(exposed["keyless"] == false, "the service takes a certificate without its key");
+    let tls = &facts["tls"];
+    let handed = strings(&tls["LoadCredential"]);
+    let parts = [("cert", "certificate"), ("key", "key"), ("client-ca", "clientAuthority")];
+    rule(
+        parts.iter().all(|(flag, option)| {
+            let file = text(&tls["files"][option]);
+            text(&tls["ExecStart"]).contains(&format!(" --tls-{flag} %d/tls-{flag}"))
+                && handed.contains(&format!("tls-{flag}:{file}").as_str())
+        }),
+        "the service does not hand over the files of TLS",
     );
     rule(exposed["port"] == false, "the service's options are not typed");
     Ok(faults)
