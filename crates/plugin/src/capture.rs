@@ -19,8 +19,9 @@ use tokio::time::Instant;
 /// 64 KiB meanwhile, and nobody is woken for a line of output.
 pub const IDLE: Duration = Duration::from_millis(3);
 
-/// How often a pipe is emptied while its program prints.
+/// How often a pipe is emptied while its program prints, and while it prints more than fits.
 const PACE: Duration = IDLE;
+const HASTE: Duration = Duration::from_millis(1);
 /// What a pipe holds at first (pipe(7)), and what is read at once.
 const PIPE: usize = 64 << 10;
 /// What it holds once it was found full: `/proc/sys/fs/pipe-max-size`, which anybody may ask for.
@@ -37,8 +38,8 @@ pub struct Capture {
     kept: Vec<u8>,
     cap: usize,
     total: u64,
-    /// The pipe has been made larger, or that was refused.
-    large: bool,
+    /// What the pipe holds.
+    holds: usize,
 }
 
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Capture {
     /// Captures from the read end of a non-blocking pipe.
     #[must_use]
     pub fn new(fd: OwnedFd, cap: usize) -> Self {
-        Self { source: Source::Idle(fd), kept: Vec::new(), cap, total: 0, large: false }
+        Self { source: Source::Idle(fd), kept: Vec::new(), cap, total: 0, holds: PIPE }
     }
 
     /// From now on [`Capture::fill`] waits for output.
@@ -85,14 +86,22 @@ impl Capture {
 
     /// When to look again, `read` bytes having been there.
     fn pace(&mut self, read: usize) -> io::Result<()> {
-        let grow = read >= PIPE && !self.large;
-        self.large |= grow;
+        let full = read >= self.holds / 8 * 7;
+        let next = Instant::now() + if full { HASTE } else { PACE };
+        let holds = &mut self.holds;
+        let paced = |fd: OwnedFd| {
+            if full && *holds < LARGE_PIPE {
+                // Refused to a user who has many of them: then this one is slower.
+                *holds = rustix::pipe::fcntl_setpipe_size(&fd, LARGE_PIPE).unwrap_or(PIPE);
+            }
+            Source::Paced(fd, next)
+        };
         self.source = match std::mem::replace(&mut self.source, Source::Ended) {
             Source::Paced(fd, _) if read == 0 => {
                 Source::Watched(Receiver::from_owned_fd_unchecked(fd)?)
             }
-            Source::Paced(fd, _) => paced(fd, grow),
-            Source::Watched(receiver) if read > 0 => paced(receiver.into_nonblocking_fd()?, grow),
+            Source::Paced(fd, _) => paced(fd),
+            Source::Watched(receiver) if read > 0 => paced(receiver.into_nonblocking_fd()?),
             other => other,
         };
         Ok(())
@@ -174,15 +183,6 @@ impl Capture {
     }
 }
 
-/// The pipe, to be looked at after a pause.
-fn paced(fd: OwnedFd, grow: bool) -> Source {
-    if grow {
-        // Refused to a user who has many of them: then this one is slower.
-        let _ = rustix::pipe::fcntl_setpipe_size(&fd, LARGE_PIPE);
-    }
-    Source::Paced(fd, Instant::now() + PACE)
-}
-
 fn read(source: &Source, buffer: &mut [u8]) -> io::Result<usize> {
     match source {
         Source::Idle(fd) | Source::Paced(fd, _) => Ok(rustix::io::read(fd, buffer)?),
@@ -260,7 +260,7 @@ mod tests {
         }
         writer.join().expect("it wrote all");
         // One a pace, and some to find that nothing more comes.
-        let most = began.elapsed().as_millis() / PACE.as_millis() + 20;
+        let most = began.elapsed().as_millis() / HASTE.as_millis() + 20;
         assert!(u128::from(turns) <= most, "{turns} turns, at most {most}");
         let (captured, total, _) = capture.finish();
         assert_eq!((total, captured.truncated), (2_020_007, false));
