@@ -66,7 +66,7 @@ impl Capture {
             Source::Idle(fd) => {
                 self.source = Source::Watched(Receiver::from_owned_fd_unchecked(fd)?);
             }
-            other => self.source = other,
+            other @ (Source::Watched(_) | Source::Paced(..) | Source::Ended) => self.source = other,
         }
         Ok(())
     }
@@ -89,7 +89,7 @@ impl Capture {
         let full = read >= self.holds / 8 * 7;
         let next = Instant::now() + if full { HASTE } else { PACE };
         let holds = &mut self.holds;
-        let paced = |fd: OwnedFd| {
+        let mut paced = |fd: OwnedFd| {
             if full && *holds < LARGE_PIPE {
                 // Refused to a user who has many of them: then this one is slower.
                 *holds = rustix::pipe::fcntl_setpipe_size(&fd, LARGE_PIPE).unwrap_or(PIPE);
@@ -102,7 +102,7 @@ impl Capture {
             }
             Source::Paced(fd, _) => paced(fd),
             Source::Watched(receiver) if read > 0 => paced(receiver.into_nonblocking_fd()?),
-            other => other,
+            other @ (Source::Idle(_) | Source::Watched(_) | Source::Ended) => other,
         };
         Ok(())
     }
