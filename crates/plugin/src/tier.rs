@@ -379,6 +379,10 @@ impl Tier {
                     tier.pool.forked(asked.elapsed());
                     tier.keep_spare(spare);
                     warming.fetch_sub(1, Ordering::Relaxed);
+                    if tier.pool.ready() > tier.floor() {
+                        // It may be one too many by now, and letting it go is to begin.
+                        tier.wanted.notify_one();
+                    }
                     return;
                 }
                 Ok(Err(reason)) => {

@@ -14,14 +14,42 @@ mod property;
 mod tail;
 mod variables;
 
+use std::cell::Cell;
 use std::ffi::CString;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 use runtime::convert::{Mode, Rules, to_json};
 
-/// Runs `work` in the interpreter, which has `qntx` installed.
+/// A test's turn at the interpreter, from its first use to the end of the outermost one.
+struct Turn(Option<MutexGuard<'static, ()>>);
+
+thread_local! {
+    static MINE: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Turn {
+    /// Waits for the turns of others; not for this thread's own.
+    fn take() -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        let free = || TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = (!MINE.get()).then(free);
+        MINE.set(true);
+        Self(turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        MINE.set(self.0.is_none());
+    }
+}
+
+/// Runs `work` in the interpreter, which has `qntx` installed; alone, because some tests change
+/// what all of it sees, and Python lets another thread go on in the middle.
 fn with_python<T>(work: impl FnOnce(Python<'_>) -> T) -> T {
+    let _turn = Turn::take();
     Python::initialize();
     Python::attach(|py| {
         host::qntx(py);
