@@ -30,6 +30,8 @@ use tokio::task::JoinHandle;
 
 /// Pauses between attempts to start a zygote: first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
+/// A life so many times as long as the pause before the next one ends the backing off.
+const WORTH: u32 = 20;
 /// Pause after the first lost spare; doubled for each further one in a row.
 const LOSS_PAUSE: Duration = Duration::from_millis(50);
 /// How often one spare too many is let go.
@@ -131,7 +133,8 @@ impl Tier {
             }
             tracing::warn!(tier = self.name, %reason, "the zygote is gone, starting another");
             tokio::spawn(sweep(Arc::clone(&self.nursery.census)));
-            if began.elapsed() > BACKOFF.1 {
+            // One that did its work for a while is missed at once.
+            if began.elapsed() > pause * WORTH {
                 pause = BACKOFF.0;
             }
             tokio::time::sleep(pause).await;
