@@ -116,6 +116,28 @@ fn the_next_start_sees_what_was_installed_and_so_does_the_command_line() {
 }
 
 #[test]
+fn an_execution_gains_no_right_by_what_is_installed() {
+    let bed = Bed::new(Index::of([module("app", "1.0", "x = 1")]));
+    bed.installed("app");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap().to_string();
+    let code = format!(
+        "import app, os, socket\nsite = os.path.dirname(app.__file__)\nrefused = []\n\
+         def attempt(act):\n  try: act()\n  except PermissionError: refused.append(True)\n  \
+         else: refused.append(False)\n\
+         attempt(lambda: open(app.__file__, 'a'))\nattempt(lambda: open(site + '/more.py', 'w'))\n\
+         attempt(lambda: os.remove(app.__file__))\nattempt(lambda: os.mkdir(site + '/d'))\n\
+         attempt(lambda: socket.create_connection({address:?}.rsplit(':', 1)))\nrefused"
+    );
+    assert_eq!(bed.plugin.execute(&code).expect(200, "value").result(), &json!(vec![true; 5]));
+    // Bare, the directory can be written to and the port be reached.
+    let site = bed.root().join("generations/1/site");
+    std::fs::write(site.join("bare"), "x").unwrap();
+    std::fs::remove_file(site.join("bare")).unwrap();
+    std::net::TcpStream::connect(address).unwrap();
+}
+
+#[test]
 fn two_installs_at_once_come_one_after_the_other_also_from_two_plugins() {
     let bed = Bed::new(Index::of(["a", "b", "c", "d"].map(|name| module(name, "1.0", "x = 1"))));
     let second = bed.another();

@@ -159,6 +159,7 @@ scenarios! {
         a_request_beyond_four_mebibytes_is_refused_by_name;
     packages:
         packages_installed_through_the_core_are_there_for_the_next_execution
+        a_handler_brings_what_it_declares
         a_glyph_script_brings_what_it_declares;
     examples:
         the_watcher_answers_orders

@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// Every attempt, and what came of it, as the last line of stderr.
 const ATTEMPTS: &str = r#"
-import errno, json, os, socket, subprocess, sys, time
+import errno, json, os, resource, socket, subprocess, sys, time
 outside = WHERE
 report = {}
 def attempt(name, act):
@@ -38,6 +38,8 @@ attempt("connect", connect)
 attempt("own", lambda: open("own", "w"))
 attempt("cache", lambda: open(os.environ["UV_CACHE_DIR"] + "/own", "w"))
 report["names"] = sorted(os.environ)
+report["limits"] = [resource.getrlimit(getattr(resource, "RLIMIT_" + name))[1]
+                    for name in ("FSIZE", "DATA", "NOFILE")]
 report["resolver"] = open("/etc/resolv.conf").read() is not None
 "#;
 
@@ -127,6 +129,10 @@ fn uv_reaches_its_directories_and_the_network_and_nothing_else() {
     }
     for name in OPEN {
         assert_eq!(report[name], "done", "{name}: {report:#}");
+    }
+    let most = [8 << 30, 8 << 30, 4096u64];
+    for (limit, most) in report["limits"].as_array().unwrap().iter().zip(most) {
+        assert!((1..=most).contains(&limit.as_u64().unwrap_or(0)), "{report:#}");
     }
     let names: Vec<&str> =
         report["names"].as_array().unwrap().iter().filter_map(Value::as_str).collect();

@@ -56,6 +56,7 @@ fn lines_of_progress_come_before_the_answer() {
     let at = |word: &str| told.iter().position(|line| line.contains(word));
     let steps = [at("resolving"), at("Resolved 1 package"), at("Installed 1 package")];
     assert!(steps[0].is_some() && steps.is_sorted(), "{told:?}");
+    assert!(bed.plugin.log().contains("uv: Resolved 1 package"), "{}", bed.plugin.log());
     assert_eq!((&last["status"], &last["body"]["success"]), (&json!(200), &json!(true)));
 
     let (head, reader) = install("more", "text/event-stream");

@@ -450,4 +450,22 @@ mod tests {
         place.prune(&lock, &Policy { keep_bytes: 6, ..Policy::default() });
         assert_eq!(left(&place), [2]);
     }
+
+    #[test]
+    fn what_is_too_old_is_pruned_unless_it_is_in_force() {
+        let home = tempfile::tempdir().unwrap();
+        let place = place(home.path());
+        place.make().unwrap();
+        let lock = place.try_lock().unwrap().unwrap();
+        for _ in 0..3 {
+            commit(&place, &lock);
+        }
+        let left = |place: &Place| place.history().len();
+        place.prune(&lock, &Policy { keep_age: Duration::from_secs(3600), ..Policy::default() });
+        assert_eq!(left(&place), 3);
+        // Ages are counted in milliseconds from the second a commit here is dated to.
+        std::thread::sleep(Duration::from_millis(5));
+        place.prune(&lock, &Policy { keep_age: Duration::ZERO, ..Policy::default() });
+        assert_eq!(left(&place), 1);
+    }
 }

@@ -44,6 +44,15 @@ pub struct Wish {
 
 /// Where uv is, by `configured`, next to the binary, on PATH.
 pub fn find(configured: Option<&Path>) -> Result<PathBuf, String> {
+    let exe = std::env::current_exe().ok();
+    let beside = exe.as_deref().and_then(Path::parent).map(Path::to_owned);
+    first(configured, beside.into_iter().chain(crate::env::search_path()))
+}
+
+fn first(
+    configured: Option<&Path>,
+    directories: impl Iterator<Item = PathBuf>,
+) -> Result<PathBuf, String> {
     let is_program = |path: &Path| {
         use std::os::unix::fs::PermissionsExt as _;
         path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
@@ -54,9 +63,8 @@ pub fn find(configured: Option<&Path>) -> Result<PathBuf, String> {
             format!("`uv` is configured to be {}, which is no program", path.display())
         });
     }
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("uv")));
-    let on_path = crate::env::search_path().into_iter().map(|dir| dir.join("uv"));
-    beside.into_iter().chain(on_path).find(|path| is_program(path)).ok_or_else(|| HOW.to_owned())
+    let mut all = directories.map(|directory| directory.join("uv"));
+    all.find(|path| is_program(path)).ok_or_else(|| HOW.to_owned())
 }
 
 /// The executable of the interpreter with this prefix and version.
@@ -176,6 +184,26 @@ mod tests {
     fn a_configured_uv_that_is_none_is_named_and_not_looked_for_elsewhere() {
         let error = find(Some(Path::new("/nonexistent/uv"))).unwrap_err();
         assert!(error.contains("/nonexistent/uv"), "{error}");
+    }
+
+    #[test]
+    fn the_configured_uv_comes_first_and_then_the_first_that_is_a_program() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = tempfile::tempdir().unwrap();
+        let directories = ["beside", "first", "second"].map(|name| place.path().join(name));
+        for (directory, mode) in directories.iter().zip([0o644, 0o755, 0o755]) {
+            std::fs::create_dir(directory).unwrap();
+            std::fs::write(directory.join("uv"), "").unwrap();
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(directory.join("uv"), mode).unwrap();
+        }
+        let [_, one, other] = &directories;
+        let found = first(None, directories.clone().into_iter());
+        assert_eq!(found, Ok(one.join("uv")));
+        let named = other.join("uv");
+        assert_eq!(first(Some(&named), directories.clone().into_iter()), Ok(named));
+        let none = first(None, std::iter::empty()).unwrap_err();
+        assert!(none.contains("--uv PATH") && none.contains("pip install uv"), "{none}");
     }
 
     #[test]

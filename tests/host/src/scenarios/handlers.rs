@@ -36,7 +36,7 @@ pub(super) fn job(handler: &str, payload: &str) -> ExecuteJobRequest {
 }
 
 /// A job that has to succeed; what it printed.
-async fn printed(plugin: &Plugin, request: ExecuteJobRequest) -> anyhow::Result<String> {
+pub(super) async fn printed(plugin: &Plugin, request: ExecuteJobRequest) -> anyhow::Result<String> {
     let answer = plugin.job(request).await?;
     ensure!(answer.success, "{}", answer.error);
     let lines = answer.log_entries.iter().filter(|entry| entry.stage == "stdout");

@@ -1,6 +1,7 @@
 //! Packages of the real index, installed through the core: `HandleHTTP` for the
 //! install, `PythonService` and jobs for what imports them.
 
+use super::handlers::{attest, job, printed};
 use crate::bed::Bed;
 use crate::plugin::{Launch, Plugin};
 use anyhow::{Context as _, ensure};
@@ -72,6 +73,17 @@ pub(super) async fn packages_installed_through_the_core_are_there_for_the_next_e
     }
     called(&plugin, "POST", "/uv/rollback", json!({})).await?;
     ensure!(!bed.run(&plugin, code).await?.success, "it is there after a rollback");
+    Ok(())
+}
+
+pub(super) async fn a_handler_brings_what_it_declares(bed: Bed) -> anyhow::Result<()> {
+    let code = "# /// script\n# dependencies = ['idna']\n# ///\nimport idna\nprint('there')";
+    attest(&bed, "brings", code);
+    attest(&bed, "lacks", "import idna");
+    let plugin = booted(&bed, &[("script_dependencies", "on")]).await?;
+    ensure!(printed(&plugin, job("brings", "")).await? == "there", "another output");
+    let other = plugin.job(job("lacks", "")).await?;
+    ensure!(!other.success && other.error.contains("idna"), "others have it too: {other:?}");
     Ok(())
 }
 
