@@ -86,24 +86,24 @@ impl Capture {
 
     /// When to look again, `read` bytes having been there.
     fn pace(&mut self, read: usize) -> io::Result<()> {
-        let full = read >= self.holds / 8 * 7;
-        let next = Instant::now() + if full { HASTE } else { PACE };
-        let holds = &mut self.holds;
-        let mut paced = |fd: OwnedFd| {
-            if full && *holds < LARGE_PIPE {
-                // Refused to a user who has many of them: then this one is slower.
-                *holds = rustix::pipe::fcntl_setpipe_size(&fd, LARGE_PIPE).unwrap_or(PIPE);
-            }
-            Source::Paced(fd, next)
-        };
-        self.source = match std::mem::replace(&mut self.source, Source::Ended) {
+        let fd = match std::mem::replace(&mut self.source, Source::Ended) {
             Source::Paced(fd, _) if read == 0 => {
-                Source::Watched(Receiver::from_owned_fd_unchecked(fd)?)
+                self.source = Source::Watched(Receiver::from_owned_fd_unchecked(fd)?);
+                return Ok(());
             }
-            Source::Paced(fd, _) => paced(fd),
-            Source::Watched(receiver) if read > 0 => paced(receiver.into_nonblocking_fd()?),
-            other @ (Source::Idle(_) | Source::Watched(_) | Source::Ended) => other,
+            Source::Paced(fd, _) => fd,
+            Source::Watched(receiver) if read > 0 => receiver.into_nonblocking_fd()?,
+            other @ (Source::Idle(_) | Source::Watched(_) | Source::Ended) => {
+                self.source = other;
+                return Ok(());
+            }
         };
+        let full = read >= self.holds / 8 * 7;
+        if full && self.holds < LARGE_PIPE {
+            // Refused to a user who has many of them: then this one is slower.
+            self.holds = rustix::pipe::fcntl_setpipe_size(&fd, LARGE_PIPE).unwrap_or(PIPE);
+        }
+        self.source = Source::Paced(fd, Instant::now() + if full { HASTE } else { PACE });
         Ok(())
     }
 

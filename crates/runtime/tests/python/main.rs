@@ -1,7 +1,7 @@
 //! What a child does with Python values, in an interpreter of the test's own.
 //!
-//! **Invariant:** nothing here forks; tests share one interpreter, so none
-//! changes what another one uses.
+//! **Invariant:** nothing here forks; tests share one interpreter, so each has
+//! it to itself while it runs and leaves it as it was.
 
 mod attributes;
 mod convert;
