@@ -173,7 +173,7 @@ fn sorted(log: &str, names: &BTreeMap<u32, String>) -> Traced {
 
 #[test]
 fn every_call_that_is_allowed_is_made_by_a_program_or_kept_for_a_reason() {
-    let full = crate::programs::wanted();
+    let full = crate::support::packages();
     let mut traced = trace(&programs("programs"), &[]);
     if full {
         let place = tempfile::tempdir().unwrap();

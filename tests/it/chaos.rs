@@ -55,7 +55,7 @@ struct Tally {
 }
 
 fn executions() -> usize {
-    if std::env::var("QNTX_PYTHON_FULL").is_ok_and(|full| full == "1") { 10_000 } else { 1_000 }
+    if crate::support::full() { 10_000 } else { 1_000 }
 }
 
 #[test]

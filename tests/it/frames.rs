@@ -155,7 +155,7 @@ fn forged_frames_of_every_kind_in_every_state_come_to_what_the_protocol_says() {
         // after its end nobody listens: not in this run, not in the next one
         check(&plugin, &[Forged::Value, forged]);
     }
-    let full = std::env::var("QNTX_PYTHON_FULL").is_ok_and(|full| full == "1");
+    let full = crate::support::full();
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut below = |most: usize| {
         state ^= state >> 12;

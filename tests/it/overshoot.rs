@@ -237,7 +237,7 @@ fn start(mounted: bool) -> Plugin {
 
 #[test]
 fn each_limit_is_overshot_by_no_more_than_its_page_says_it_may() {
-    let full = std::env::var("QNTX_PYTHON_FULL").is_ok_and(|full| full == "1");
+    let full = crate::support::full();
     let runs = if full { 20 } else { 3 };
     let (mounted, plain) = (start(true), start(false));
     let granted = mounted.get("/health").body["sandbox"]["scratch_mounted"] == true;

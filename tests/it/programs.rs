@@ -116,7 +116,7 @@ fn a_subprocess_is_refused_with_a_sentence_that_helps() {
 
 #[test]
 fn packages_at_work() {
-    if wanted() {
+    if crate::support::packages() {
         let place = tempfile::tempdir().unwrap();
         install(place.path());
         let plugin = Plugin::start_with(&[
@@ -157,13 +157,6 @@ const PACKAGES: &[(&str, &str)] = &[
         "\"PNG\"",
     ),
 ];
-
-/// Whether an index may be asked for packages.
-pub(crate) fn wanted() -> bool {
-    ["QNTX_PYTHON_PACKAGES", "QNTX_PYTHON_FULL"]
-        .iter()
-        .any(|name| std::env::var(name).is_ok_and(|value| value == "1"))
-}
 
 pub(crate) fn install(place: &Path) {
     let finder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/find-python");

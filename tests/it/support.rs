@@ -283,6 +283,20 @@ pub(crate) fn lives(pid: u32) -> bool {
         .is_ok_and(|stat| !stat.contains(") Z ") && !stat.contains(") X "))
 }
 
+/// Whether everything is wanted, and not what fits into an ordinary run: `QNTX_PYTHON_FULL=1`.
+pub(crate) fn full() -> bool {
+    is_set("QNTX_PYTHON_FULL")
+}
+
+/// Whether an index may be asked for large packages: `QNTX_PYTHON_PACKAGES=1`, as in CI, or all.
+pub(crate) fn packages() -> bool {
+    full() || is_set("QNTX_PYTHON_PACKAGES")
+}
+
+fn is_set(name: &str) -> bool {
+    std::env::var(name).is_ok_and(|value| value == "1")
+}
+
 /// Waits until `condition` holds; fails after ten seconds.
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {

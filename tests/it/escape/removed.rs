@@ -134,7 +134,7 @@ fn each_layer_taken_away_lets_through_what_relies_on_it() {
     let (prefix, attacks) = (Prefix::discovered(), Attack::all());
     let complaints = unmoved(&prefix, &attacks);
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-    if std::env::var("QNTX_PYTHON_FULL").is_ok_and(|full| full == "1") {
+    if crate::support::full() {
         compare(&page(&attacks, &everything(&prefix, &attacks)));
     }
 }
