@@ -16,7 +16,8 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
 use crate::python::Python;
-use crate::shell::{Shell, which};
+use crate::shell::Shell;
+use crate::uv;
 
 /// The yardstick that the bench starts beside the plugin.
 const IN_PROCESS: &str = "qntx-python-inprocess";
@@ -98,7 +99,7 @@ impl Bench {
         let wanted = |name: &str| self.only.as_deref().is_none_or(|only| name.contains(only));
         if wanted("Imports import numpy") {
             command.env("QNTX_BENCH_SITE", numpy(sh, &python, &store)?);
-            command.env("QNTX_BENCH_UV", uv(sh, &python, &store)?);
+            command.env("QNTX_BENCH_UV", uv::fetched(sh)?);
         }
         if self.yardsticks {
             command.arg("--yardsticks").env("QNTX_BENCH_JUPYTER", jupyter(sh, &python, &store)?);
@@ -134,20 +135,6 @@ fn numpy(sh: &Shell, python: &Path, store: &Path) -> Result<PathBuf> {
             .context("no numpy from PyPI; `--only` leaves the case of imports out")?;
     }
     Ok(directory)
-}
-
-/// The uv on PATH, or one from PyPI.
-fn uv(sh: &Shell, python: &Path, store: &Path) -> Result<PathBuf> {
-    if let Some(found) = which("uv") {
-        return Ok(found);
-    }
-    let directory = store.join("uv");
-    let uv = directory.join("bin/uv");
-    if !uv.is_file() {
-        sh.run(pip(sh, python).arg("--target").arg(&directory).arg("uv"))
-            .context("no uv on PATH, and none from PyPI")?;
-    }
-    Ok(uv)
 }
 
 /// pip without its chatter.

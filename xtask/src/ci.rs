@@ -19,6 +19,7 @@ use crate::python::{self, Python};
 use crate::repro::Repro;
 use crate::shell::{Shell, which};
 use crate::tidy::Tidy;
+use crate::uv;
 
 /// The line of the README that runs the tests.
 const TEST_COMMAND: &str = "cargo xtask test";
@@ -120,8 +121,7 @@ impl Ci {
         if !version.starts_with("3.13.") {
             return skipped(format!("CPython {version} here, and a mirror of 3.13 is made of it"));
         }
-        let beside = sh.target()?.join("tools-uv/bin/uv");
-        match which("uv").or_else(|| beside.is_file().then_some(beside)) {
+        match uv::found(sh)? {
             Some(uv) => passed(mirror::check(sh, &uv)),
             None => skipped("there is no uv here".to_owned()),
         }

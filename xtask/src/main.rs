@@ -35,6 +35,7 @@ mod supply;
 mod test;
 mod tidy;
 mod uninstall;
+mod uv;
 
 use std::process::ExitCode;
 
