@@ -34,9 +34,11 @@ pub(crate) async fn run(bed: &Bed) -> Result<Vec<Row>> {
 fn row(name: &str, cost: &Value) -> Result<Row> {
     let number = |key: &str| cost[key].as_f64().with_context(|| format!("{name}: no {key}"));
     let (import, faults, kib) = (number("import_ms")?, number("faults")?, number("kib")?);
-    let mut text = format!("{name}: saves {import:.1} ms; {faults:.1} page faults, {kib:.0} KiB");
+    let mut text = format!("saves {import:.1} ms; {faults:.1} page faults, {kib:.0} KiB");
     if let Ok(with) = number("hooked_us") {
+        // Writing to a string cannot fail.
         let _ = write!(text, "; {with:.0} µs with its {} at-fork hooks", number("hooks")?);
     }
-    Ok(Row::figure(GROUP, text, number("fork_us")?, "µs a fork", None))
+    let row = Row::figure(GROUP, name, number("fork_us")?, "µs a fork", None);
+    Ok(Row { against: text, ..row })
 }

@@ -34,7 +34,7 @@ fn table(results: &Value) -> String {
     let mut text = format!(
         "\nMeasured {} at {} on {}, {} cores, Linux {}.\n",
         word(&machine["date"]),
-        word(&machine["commit"]),
+        commits(results),
         word(&machine["cpu"]),
         machine["cores"],
         word(&machine["kernel"]),
@@ -71,6 +71,22 @@ fn table(results: &Value) -> String {
     text
 }
 
+/// Those that rows were measured at, most rows first: a run of some cases leaves the others.
+fn commits(results: &Value) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    let rows = results["rows"].as_array().into_iter().flatten();
+    for commit in rows.filter_map(|row| row["commit"].as_str()) {
+        match counts.iter_mut().find(|(known, _)| *known == commit) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((commit, 1)),
+        }
+    }
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let told: Vec<String> =
+        counts.iter().map(|(commit, count)| format!("{commit} ({count} of the rows)")).collect();
+    if told.is_empty() { "no commit".to_owned() } else { told.join(", ") }
+}
+
 /// Three figures, or all before the point.
 fn short(value: f64) -> String {
     match value.abs() {
@@ -104,6 +120,14 @@ mod tests {
         let text = table(&json!({"machine": {}, "rows": [row(true), row(false)]}));
         assert!(text.contains("| n | 2.50 ms |  | 1.50 | x | ≤ 2: met |"), "{text}");
         assert!(text.contains("≤ 2: **missed**"), "{text}");
+    }
+
+    #[test]
+    fn the_commits_of_all_rows_are_named() {
+        let row = |commit: &str| json!({"name": "n", "commit": commit});
+        let results = json!({"rows": [row("a"), row("b"), row("b")], "machine": {"commit": "c"}});
+        let text = table(&results);
+        assert!(text.contains(" at b (2 of the rows), a (1 of the rows) on "), "{text}");
     }
 
     #[test]
