@@ -41,6 +41,7 @@ fn an_installed_package_is_there_for_the_next_execution_and_gone_after_a_rollbac
         json!([["app", "1.0", "added"], ["base", "2.0", "added"]]),
         "{result:#}"
     );
+    assert!(result["seconds"].as_f64().unwrap() > 0.0, "{result:#}");
     for package in packages {
         assert!(package["hashes"][0].as_str().unwrap().starts_with("sha256:"), "{package:#}");
         assert!(package["bytes"].as_u64().unwrap() > 0);
