@@ -314,7 +314,7 @@ fn named(text: &str) -> Vec<(&str, String)> {
     for row in text.lines().filter(|line| line.starts_with("| ")) {
         let cell = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
         let names = cell.split('`').skip(1).step_by(2);
-        let names = names.filter(|name| name.contains('_') && !name.contains(' '));
+        let names = names.filter(|name| name.contains('_') && !name.contains([' ', '=']));
         found.extend(names.map(|name| (row, name.to_owned())));
     }
     found
