@@ -2,7 +2,7 @@
 
 use super::prefix::{Prefix, open};
 use serde_json::{Value, json};
-use std::fs;
+use std::fs::{self, File};
 use std::net::{TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::MetadataExt;
@@ -20,6 +20,8 @@ pub(crate) struct World {
     datagram: UnixDatagram,
     named: UnixListener,
     name: String,
+    /// A descriptor that every process started meanwhile inherits.
+    _left: File,
 }
 
 /// Process ids that attacks aim at.
@@ -51,8 +53,10 @@ impl World {
         unix.set_nonblocking(true).unwrap();
         datagram.set_nonblocking(true).unwrap();
         named.set_nonblocking(true).unwrap();
+        let left = File::open("/dev/null").unwrap();
+        rustix::io::fcntl_setfd(&left, rustix::io::FdFlags::empty()).unwrap();
         prefix.give(place.path());
-        Self { tcp, udp, unix, datagram, named, name, place }
+        Self { place, tcp, udp, unix, datagram, named, name, _left: left }
     }
 
     /// Files and directories as they were made, whatever became of them since.
