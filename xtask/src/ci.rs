@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: every check in its order, each timed, with a table at the end.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::installed;
 use crate::mirror;
 use crate::package::Package;
 use crate::python::{self, Python};
-use crate::repro::Repro;
+use crate::repro::{Compared, Repro};
 use crate::shell::{Shell, which};
 use crate::tidy::Tidy;
 use crate::uv;
@@ -30,9 +30,9 @@ pub(crate) struct Ci {
     /// Full counts instead of those that fit into CI; what is run goes into docs/ci.md
     #[arg(long)]
     full: bool,
-    /// Only the steps that have WORD in their name
+    /// Only the steps that have WORD in their name; may be given more than once
     #[arg(long, value_name = "WORD")]
-    only: Option<String>,
+    only: Vec<String>,
 }
 
 /// What became of one step.
@@ -54,8 +54,9 @@ impl Ci {
         if !self.full {
             println!("reduced counts where a full run is long; `cargo xtask ci --full` runs all");
         }
-        // The binary that was built twice is the one that is packed.
-        let portable = Cell::new(None);
+        // The binary that was built twice is the one that is packed, and its libraries
+        // are those of the build that is installed.
+        let compared = RefCell::new(None);
         let steps: [(&'static str, &dyn Fn() -> Result<Done>); 14] = [
             ("format", &|| passed(check::format(sh))),
             ("lint", &|| passed(check::lint(sh))),
@@ -66,8 +67,7 @@ impl Ci {
             ("cgroup v2", &|| cgroup_step(sh)),
             ("flake", &|| flake_step(sh)),
             ("reproducible", &|| {
-                let binary = Repro::default().compare(sh)?;
-                portable.set(Some(binary));
+                *compared.borrow_mut() = Some(Repro::default().compare(sh)?);
                 Ok(Done::Passed)
             }),
             ("package", &|| {
@@ -75,15 +75,19 @@ impl Ci {
                 if !version.starts_with("3.13.") {
                     return skipped(format!("CPython {version} here, and 3.13 is bundled"));
                 }
-                passed(Package::of(portable.take()).run(sh))
+                let binary = compared.borrow().as_ref().map(|twice| twice.binary.clone());
+                passed(Package::of(binary).run(sh))
             }),
-            ("installed", &|| passed(installed::check(sh))),
+            ("installed", &|| {
+                passed(installed::check(sh, compared.borrow().as_ref().map(Compared::world)))
+            }),
             ("other Pythons", &|| self.other_pythons(sh)),
             ("fetched Python", &|| self.fetched_python(sh)),
             ("fresh clone", &|| self.fresh_clone(sh)),
         ];
         let names = steps.map(|(name, _)| name);
-        let wanted = |name: &str| self.only.as_deref().is_none_or(|word| name.contains(word));
+        let wanted =
+            |name: &str| self.only.is_empty() || self.only.iter().any(|word| name.contains(word));
         ensure!(names.into_iter().any(wanted), "no such step; there are: {}", names.join(", "));
         let mut rows = Vec::new();
         for (name, step) in steps.into_iter().filter(|(name, _)| wanted(name)) {
@@ -94,6 +98,9 @@ impl Ci {
                 eprintln!("error: {error:#}");
             }
             rows.push(Row { name, result, took: begin.elapsed() });
+        }
+        if let Some(compared) = compared.take() {
+            compared.clear()?;
         }
         println!("\n{}", table(rows.iter().map(Row::line)));
         if self.full {

@@ -40,11 +40,6 @@ pub(crate) struct Install {
 }
 
 impl Install {
-    /// With cargo, into `place`.
-    pub(crate) fn into(place: Place) -> Self {
-        Self { place, with: With::Cargo, python: FetchPython::default() }
-    }
-
     pub(crate) fn run(self, sh: &Shell) -> Result<()> {
         let target = self.place.binary()?;
         let directory = target.parent().context("no directory")?;

@@ -2,13 +2,14 @@
 //! there as the plugin `python`, and `uninstall`, which leaves nothing.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::install::{Install, Place};
+use crate::install::Place;
+use crate::portable::World;
 use crate::python::Python;
 use crate::shell::Shell;
-use crate::uninstall::Uninstall;
 
 /// What the core does with it: launch, run, attest, fire a watcher, stop.
 const SCENARIOS: [&str; 6] = [
@@ -20,17 +21,28 @@ const SCENARIOS: [&str; 6] = [
     "the_shutdown_rpc_alone_ends_it",
 ];
 
-/// Installs into a directory of its own, drives what is there, and removes it.
-pub(crate) fn check(sh: &Shell) -> Result<()> {
+/// Installs into a directory of its own, drives what is there, and removes it. What `world` has
+/// built is not built again.
+pub(crate) fn check(sh: &Shell, world: Option<&World>) -> Result<()> {
     let directory = tempfile::tempdir_in(sh.target()?)?;
     let place = Place::under(directory.path());
-    Install::into(place.clone()).run(sh)?;
+    let verb = |verb: &str| -> Result<Command> {
+        let mut command = sh.command(std::env::current_exe()?);
+        command.arg(verb).arg("--prefix").arg(directory.path());
+        Ok(command)
+    };
+    let mut install = verb("install")?;
+    install.args(["--with", "cargo"]);
+    if let Some(world) = world {
+        world.lend(&mut install);
+    }
+    sh.run(&mut install)?;
     let binary = place.binary()?;
     let mut host = sh.cargo(["run", "--quiet", "-p", "qntx-python-testhost", "--", "--binary"]);
     host.arg(&binary).arg("run").args(SCENARIOS);
     sh.run(Python::found(sh)?.for_build(&mut host))
         .context("the core does not get along with what was installed")?;
-    Uninstall::of(place).run(sh)?;
+    sh.run(&mut verb("uninstall")?)?;
     let plugins = binary.parent().context("no directory")?;
     let left = fs::read_dir(plugins)?.count();
     ensure!(left == 0, "{left} files are left in {}", plugins.display());

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -53,11 +54,16 @@ impl World {
         command.args(["--jobs", &self.jobs.to_string()]);
         command.args(["--message-format", "json-render-diagnostics"]);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.env("CARGO_HOME", &self.cargo_home).env("CARGO_TARGET_DIR", &self.target);
-        command.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", self.rustflags());
+        self.lend(&mut command);
         command.env("QNTX_PYTHON_PORTABLE", "1");
         // The interpreter's path is configuration, and the same in every world.
         built(python.for_build(command.env_remove("PYO3_PYTHON")))
+    }
+
+    /// Lets a cargo build here, so that libraries built once are not built again.
+    pub(crate) fn lend(&self, command: &mut Command) {
+        command.env("CARGO_HOME", &self.cargo_home).env("CARGO_TARGET_DIR", &self.target);
+        command.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", self.rustflags());
     }
 
     /// Each directory under the name it has in every world. The last prefix that fits

@@ -24,13 +24,34 @@ pub(crate) struct Repro {
     keep: bool,
 }
 
-impl Repro {
-    pub(crate) fn run(self, sh: &Shell) -> Result<()> {
-        self.compare(sh).map(|_| ())
+/// What was built twice, and where the first time.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    pub(crate) binary: PathBuf,
+    world: World,
+}
+
+impl Compared {
+    /// The first world, for what can use its libraries; [`Self::clear`] removes them.
+    pub(crate) fn world(&self) -> &World {
+        &self.world
     }
 
-    /// Compares, and gives the binary.
-    pub(crate) fn compare(self, sh: &Shell) -> Result<PathBuf> {
+    /// Removes what only a build needs.
+    pub(crate) fn clear(self) -> Result<()> {
+        clear(self.world)
+    }
+}
+
+impl Repro {
+    pub(crate) fn run(self, sh: &Shell) -> Result<()> {
+        let keep = self.keep;
+        let compared = self.compare(sh)?;
+        if keep { Ok(()) } else { compared.clear() }
+    }
+
+    /// Builds, compares, and leaves the first world as it was built in.
+    pub(crate) fn compare(self, sh: &Shell) -> Result<Compared> {
         let base = sh.target()?.join("repro");
         if base.exists() {
             fs::remove_dir_all(&base).context("cannot clear target/repro")?;
@@ -52,13 +73,16 @@ impl Repro {
         holds_none_of(&kept, &paths)?;
         println!("identical, and no path of this machine is in it");
         if !self.keep {
-            for world in [first, second] {
-                fs::remove_dir_all(world.target)?;
-                fs::remove_dir_all(world.cargo_home)?;
-            }
+            clear(second)?;
         }
-        Ok(kept)
+        Ok(Compared { binary: kept, world: first })
     }
+}
+
+fn clear(world: World) -> Result<()> {
+    fs::remove_dir_all(world.target)?;
+    fs::remove_dir_all(world.cargo_home)?;
+    Ok(())
 }
 
 /// A short path, few jobs, a plain locale.

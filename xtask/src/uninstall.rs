@@ -18,10 +18,6 @@ pub(crate) struct Uninstall {
 }
 
 impl Uninstall {
-    pub(crate) fn of(place: Place) -> Self {
-        Self { place }
-    }
-
     pub(crate) fn run(self, _: &Shell) -> Result<()> {
         let binary = self.place.binary()?;
         if remove(&binary)? {
