@@ -1,10 +1,12 @@
 //! The raw CPython and libc calls of the interpreter side.
 //!
-//! **Invariant:** the only file of this crate with `unsafe`; everything it
+//! **Invariant:** the only module of this crate with `unsafe`; everything it
 //! exports is safe to call as documented.
 #![expect(unsafe_code, reason = "CPython's initialisation and fork API is C")]
 
-use crate::text::HUGE;
+mod heap;
+
+pub use heap::{collapse, gather, prepare_heap};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::{CStr, CString};
@@ -330,60 +332,6 @@ pub fn populate(range: &std::ops::Range<usize>) {
     unsafe { libc::madvise(start, range.len(), libc::MADV_POPULATE_WRITE) };
 }
 
-/// Uses up the free blocks between those in use, of CPython's allocator and of libc's, for ever:
-/// what a child allocates then lies together, instead of copying a page for each block.
-///
-/// For a zygote that is about to fork. Takes no page that is not in use already.
-pub fn fill_holes(_py: Python<'_>) {
-    /// Pools of CPython's allocator from 3.10 on, and the header at their beginning
-    /// (Objects/obmalloc.c); blocks of up to 512 bytes, in steps of 16.
-    const POOL: usize = 16 << 10;
-    const HEADER: usize = 48;
-    /// Most blocks of one size; there are never that many holes.
-    const MOST: usize = 20_000;
-    for size in (16..=512).step_by(16) {
-        for _ in 0..MOST {
-            // SAFETY: the caller is attached.
-            let block = unsafe { ffi::PyObject_Malloc(size) };
-            if block.is_null() {
-                break;
-            }
-            if block as usize % POOL == HEADER {
-                // The first block of a fresh pool: the others are full.
-                // SAFETY: allocated above, and not used since.
-                unsafe { ffi::PyObject_Free(block) };
-                break;
-            }
-        }
-    }
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    fill_libc_holes(MOST);
-}
-
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn fill_libc_holes(most: usize) {
-    // SAFETY: no precondition; the process has one thread.
-    unsafe { libc::malloc_trim(0) };
-    // SAFETY: asks for the end of the heap and moves nothing.
-    let end = unsafe { libc::sbrk(0) } as usize;
-    // SAFETY: no precondition.
-    let info = unsafe { libc::mallinfo2() };
-    // Above this the heap has not been used yet.
-    let top = end.saturating_sub(info.keepcost);
-    let large = (7..=16).rev().map(|power| 1usize << power);
-    for size in large.filter(|size| *size > 1024).chain((24..=1032).rev().step_by(16)) {
-        for _ in 0..most {
-            // SAFETY: no precondition.
-            let block = unsafe { libc::malloc(size) };
-            if block.is_null() || block as usize >= top {
-                // SAFETY: allocated above, or null.
-                unsafe { libc::free(block) };
-                break;
-            }
-        }
-    }
-}
-
 /// Puts a copy of the pages of `range`, which are mapped, readable and never written to, in huge
 /// pages in their place: readable and executable, as the code among them has to be.
 ///
@@ -391,23 +339,8 @@ fn fill_libc_holes(most: usize) {
 pub fn make_huge(range: &std::ops::Range<usize>) -> std::io::Result<()> {
     let length = range.len();
     let source = std::ptr::with_exposed_provenance_mut::<libc::c_void>(range.start);
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    let writable = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a fresh mapping, wherever there is room, with one huge page more for its alignment.
-    let room = unsafe { libc::mmap(std::ptr::null_mut(), length + HUGE, writable, flags, -1, 0) };
-    if room == libc::MAP_FAILED {
-        return Err(std::io::Error::last_os_error());
-    }
-    let before = room.addr().next_multiple_of(HUGE) - room.addr();
-    // SAFETY: within the mapping, which is larger by a huge page.
-    let copy = unsafe { room.byte_add(before) };
+    let copy = heap::aligned(length)?;
     let filled = fill_huge(copy, source, length);
-    // SAFETY: the part of the mapping before the copy, which nothing refers to.
-    unsafe { libc::munmap(room, before) };
-    // SAFETY: within the mapping.
-    let behind = unsafe { copy.byte_add(length) };
-    // SAFETY: the part of it behind the copy.
-    unsafe { libc::munmap(behind, HUGE - before) };
     let moved = filled.and_then(|()| {
         let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
         // SAFETY: the copy replaces pages of the same content, in one step of the kernel's, so

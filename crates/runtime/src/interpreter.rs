@@ -4,7 +4,8 @@
 //! before the seal; `start` imports nothing else.
 
 use crate::ffi::{self, InitError, Start};
-use crate::text;
+use crate::pages::PageMap;
+use crate::text::{self, HUGE};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyModule};
 use std::path::{Path, PathBuf};
@@ -188,14 +189,20 @@ pub fn preload(py: Python<'_>, modules: &[String]) -> PyResult<Preloaded> {
     Ok(preloaded)
 }
 
+/// Pages of 4 KiB in use from which on a huge page, of 512, is worth the memory it takes more.
+const FULL: usize = 320;
+
 /// Makes everything alive immortal and moves it out of the collector's sight, so that
 /// neither a child's use of it nor its first collection touches (and copies) the
-/// zygote's pages.
-pub fn freeze(py: Python<'_>) -> PyResult<()> {
+/// zygote's pages; and puts its memory into huge pages, which a fork copies by one entry each.
+/// Gives why they are not, where that failed.
+pub fn freeze(py: Python<'_>, map: Option<&PageMap>) -> PyResult<std::io::Result<()>> {
     let gc = py.import("gc")?;
     gc.call_method0("collect")?;
     ffi::immortalise(py)?;
     gc.call_method0("freeze")?;
-    ffi::fill_holes(py);
-    Ok(())
+    let full =
+        |start: &usize| map.and_then(|map| map.present(*start, HUGE).ok()).unwrap_or(0) >= FULL;
+    let mut huge = ffi::gather(py).into_iter().filter(full);
+    Ok(huge.try_for_each(ffi::collapse))
 }

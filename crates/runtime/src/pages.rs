@@ -59,6 +59,16 @@ impl PageMap {
         Ok(pages)
     }
 
+    /// How many pages are in memory of the `length` bytes at `start`.
+    pub fn present(&self, start: usize, length: usize) -> std::io::Result<usize> {
+        let mut entries = vec![0u8; length / PAGE * 8];
+        self.0.read_exact_at(&mut entries, (start / PAGE * 8) as u64)?;
+        let present = |entry: &&[u8]| {
+            u64::from_le_bytes((*entry).try_into().unwrap_or_default()) & PRESENT != 0
+        };
+        Ok(entries.chunks_exact(8).filter(present).count())
+    }
+
     /// The pages that were shared and are not any more, in ranges.
     pub fn copied(&self) -> std::io::Result<Vec<Range<usize>>> {
         Ok(ranges(&self.exclusive()?))
@@ -99,6 +109,20 @@ mod tests {
         let pages = [1, 2, 4, 9].map(page);
         assert_eq!(ranges(&pages), [page(1)..page(3), page(4)..page(5), page(9)..page(10)]);
         assert!(ranges(&[]).is_empty());
+    }
+
+    #[test]
+    fn pages_in_memory_are_counted() {
+        let mut block = vec![0u8; 64 * PAGE];
+        let start = block.as_ptr().addr().next_multiple_of(PAGE);
+        let offset = start - block.as_ptr().addr();
+        let map = PageMap::open().unwrap();
+        let before = map.present(start, 32 * PAGE).unwrap();
+        for page in 0..16 {
+            block[offset + (2 * page + 1) * PAGE] = 1;
+        }
+        assert!(map.present(start, 32 * PAGE).unwrap() >= 16.max(before));
+        assert!(before < 16, "{before} before they were written to");
     }
 
     #[test]

@@ -114,6 +114,7 @@ impl Zygote {
             sandbox::harden::harden_process(Some(supervisor)).map_err(at("harden"))?;
         }
         let huge = interpreter::huge_text();
+        crate::ffi::prepare_heap();
         let interpreter = interpreter::start(&start.home).map_err(at("interpreter"))?;
         Python::attach(|py| self.serve(py, &start, &interpreter, supervisor, (map, huge)))
     }
@@ -175,8 +176,11 @@ impl Zygote {
         for _ in 0..REHEARSALS {
             child::rehearse(py, &inheritance, REHEARSAL).map_err(at("rehearsal"))?;
         }
-        interpreter::freeze(py).map_err(at("freeze"))?;
+        let gathered = interpreter::freeze(py, map.as_ref()).map_err(at("freeze"))?;
         let mut slow = Vec::new();
+        if let Err(reason) = gathered {
+            slow.push(format!("objects lie in small pages: {reason}"));
+        }
         if let Err(reason) = huge {
             slow.push(format!("libpython is mapped page by page: {reason}"));
         }
