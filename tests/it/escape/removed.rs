@@ -238,7 +238,11 @@ fn page(attacks: &[Attack], seen: &Seen) -> String {
             cell(about, "limits")
         );
     }
-    text.push_str("\n## One layer at a time\n\n| Layer | What comes to something else without it |\n|---|---|\n");
+    text.push_str(
+        "\n## One layer at a time\n\nWhere it says `nothing`, another layer stops all of these as well: \
+         the zygote's rules and gate bind the zygote,\nwhose children have rules and filters of their own \
+         on top.\n\n| Layer | What comes to something else without it |\n|---|---|\n",
+    );
     for layer in Layer::ALL {
         let mut felt: Vec<String> = seen
             .iter()
