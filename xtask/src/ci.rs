@@ -13,6 +13,7 @@ use crate::codegen::Codegen;
 use crate::flake;
 use crate::fresh::{self, Fresh};
 use crate::installed;
+use crate::macos;
 use crate::mirror;
 use crate::package::Package;
 use crate::python::{self, Python};
@@ -57,7 +58,7 @@ impl Ci {
         // The binary that was built twice is the one that is packed, and its libraries
         // are those of the build that is installed.
         let compared = RefCell::new(None);
-        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 14] = [
+        let steps: [(&'static str, &dyn Fn() -> Result<Done>); 15] = [
             ("format", &|| passed(check::format(sh))),
             ("lint", &|| passed(check::lint(sh))),
             ("tidy", &|| passed(Tidy {}.run(sh))),
@@ -83,6 +84,7 @@ impl Ci {
             }),
             ("other Pythons", &|| self.other_pythons(sh)),
             ("fetched Python", &|| self.fetched_python(sh)),
+            ("macOS types", &|| self.macos(sh)),
             ("fresh clone", &|| self.fresh_clone(sh)),
         ];
         let names = steps.map(|(name, _)| name);
@@ -131,6 +133,17 @@ impl Ci {
         match uv::found(sh)? {
             Some(uv) => passed(mirror::check(sh, &uv)),
             None => skipped("there is no uv here".to_owned()),
+        }
+    }
+
+    /// What the plugin calls, on the other system it is built for.
+    fn macos(&self, sh: &Shell) -> Result<Done> {
+        if !self.full {
+            return skipped("only with --full".to_owned());
+        }
+        match macos::impossible(sh)? {
+            Some(reason) => skipped(reason),
+            None => passed(macos::check(sh)),
         }
     }
 

@@ -21,6 +21,7 @@ mod fresh;
 mod host;
 mod install;
 mod installed;
+mod macos;
 mod metadata;
 mod mirror;
 mod msrv;

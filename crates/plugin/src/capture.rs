@@ -101,7 +101,7 @@ impl Capture {
         let full = read >= self.holds / 8 * 7;
         if full && self.holds < LARGE_PIPE {
             // Refused to a user who has many of them: then this one is slower.
-            self.holds = rustix::pipe::fcntl_setpipe_size(&fd, LARGE_PIPE).unwrap_or(PIPE);
+            self.holds = sandbox::fds::widen(&fd, LARGE_PIPE).unwrap_or(PIPE);
         }
         self.source = Source::Paced(fd, Instant::now() + if full { HASTE } else { PACE });
         Ok(())

@@ -73,8 +73,8 @@ impl Draft {
         let (channel, their_channel) = sandbox::fds::stream_pair()
             .map_err(|source| Fault::System { what: "no channel for a child", source })?;
         let pipe = || {
-            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-                .map_err(|e| Fault::System { what: "no pipe for a child", source: e.into() })
+            sandbox::fds::pipe()
+                .map_err(|source| Fault::System { what: "no pipe for a child", source })
         };
         let ((stdout, their_stdout), (stderr, their_stderr)) = (pipe()?, pipe()?);
         for fd in [&channel, &stdout, &stderr] {

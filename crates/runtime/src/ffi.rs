@@ -4,9 +4,19 @@
 //! exports is safe to call as documented.
 #![expect(unsafe_code, reason = "CPython's initialisation and fork API is C")]
 
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
 mod heap;
+#[cfg(target_os = "linux")]
+mod huge;
 
-pub use heap::{collapse, gather, prepare_heap};
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{collapse, gather, make_huge, populate, prepare_heap, set_name};
+#[cfg(target_os = "linux")]
+pub use heap::{gather, prepare_heap};
+#[cfg(target_os = "linux")]
+pub use huge::{collapse, make_huge, populate, set_name};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::{CStr, CString};
@@ -321,58 +331,4 @@ extern "C" fn visit(object: *mut ffi::PyObject, found: *mut libc::c_void) -> lib
     let found = unsafe { &mut *found.cast::<Found>() };
     found.see(object);
     0
-}
-
-/// Copies the pages of `range` that are still shared with the parent of a fork, in one call
-/// instead of a fault for each (`MADV_POPULATE_WRITE` of madvise(2)). A range that is not there
-/// any more is passed over: it was a hint.
-pub fn populate(range: &std::ops::Range<usize>) {
-    let start = std::ptr::with_exposed_provenance_mut(range.start);
-    // SAFETY: MADV_POPULATE_WRITE changes no content, and takes any range.
-    unsafe { libc::madvise(start, range.len(), libc::MADV_POPULATE_WRITE) };
-}
-
-/// Puts a copy of the pages of `range`, which are mapped, readable and never written to, in huge
-/// pages in their place: readable and executable, as the code among them has to be.
-///
-/// Whole huge pages of a library other than this one and libc, before any thread exists.
-pub fn make_huge(range: &std::ops::Range<usize>) -> std::io::Result<()> {
-    let length = range.len();
-    let source = std::ptr::with_exposed_provenance_mut::<libc::c_void>(range.start);
-    let copy = heap::aligned(length)?;
-    let filled = fill_huge(copy, source, length);
-    let moved = filled.and_then(|()| {
-        let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-        // SAFETY: the copy replaces pages of the same content, in one step of the kernel's, so
-        // that whoever reads or runs them sees no difference.
-        let moved = unsafe { libc::mremap(copy, length, length, how, source) };
-        if moved == libc::MAP_FAILED { Err(std::io::Error::last_os_error()) } else { Ok(()) }
-    });
-    if moved.is_err() {
-        // SAFETY: the copy, which stayed where it was and nothing refers to.
-        unsafe { libc::munmap(copy, length) };
-    }
-    moved
-}
-
-/// Copies `length` bytes of `source` into the fresh mapping at `copy`, in huge pages, and ends its
-/// being writable.
-fn fill_huge(
-    copy: *mut libc::c_void,
-    source: *const libc::c_void,
-    length: usize,
-) -> std::io::Result<()> {
-    let done = |result: libc::c_int| {
-        if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-    };
-    // A hint; where it is not taken, the pages are put together below.
-    // SAFETY: changes no content.
-    unsafe { libc::madvise(copy, length, libc::MADV_HUGEPAGE) };
-    // SAFETY: both are `length` bytes, one readable, the other fresh and writable, and they do not
-    // overlap.
-    unsafe { std::ptr::copy_nonoverlapping(source.cast::<u8>(), copy.cast::<u8>(), length) };
-    // SAFETY: changes no content (madvise(2), Linux 6.1).
-    done(unsafe { libc::madvise(copy, length, libc::MADV_COLLAPSE) })?;
-    // SAFETY: whole pages of the copy, which nobody uses yet.
-    done(unsafe { libc::mprotect(copy, length, libc::PROT_READ | libc::PROT_EXEC) })
 }

@@ -71,6 +71,22 @@ fn pair(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
 }
 
+/// A pipe: the end to read from, and the one to write to.
+///
+/// # Errors
+/// The system's reason, usually `EMFILE`.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
+}
+
+/// Lets a pipe hold this many bytes; how many it holds now.
+///
+/// # Errors
+/// `EPERM` for a user who has too many large ones (pipe(7)).
+pub fn widen(pipe: impl AsFd, bytes: usize) -> io::Result<usize> {
+    Ok(rustix::pipe::fcntl_setpipe_size(pipe, bytes)?)
+}
+
 /// Sends bytes with descriptors attached to the first of them; says how many bytes went out. A
 /// vanished peer is an `EPIPE` error, not a signal.
 ///

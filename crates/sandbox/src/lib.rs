@@ -15,6 +15,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod affinity;
+#[cfg(target_os = "linux")]
 mod bpf;
 pub mod cgroup;
 mod enforced;
@@ -59,6 +60,6 @@ pub use policy::{ChildPolicy, SYSTEM_READ_PATHS, ZygotePolicy, default_read_path
 pub use seal::{ChildSeal, Confined, seal_zygote};
 #[cfg(not(target_os = "linux"))]
 pub use unsupported::{
-    ChildSeal, Confined, fds, harden, heap, kernel, mounts, process, report, rlimit, seal_zygote,
-    syscalls, tool,
+    ChildSeal, Confined, affinity, fds, harden, heap, kernel, mounts, process, report, rlimit,
+    seal_zygote, syscalls, tool,
 };

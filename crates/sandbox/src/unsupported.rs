@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** nothing here ever succeeds, so nothing runs unconfined by accident.
 
+pub mod affinity;
+
 use std::path::{Path, PathBuf};
 
 use crate::{ChildPolicy, Enforced, Grants, SealError, ZygotePolicy, process::SingleThreaded};
@@ -341,6 +343,22 @@ pub mod fds {
     /// # Errors
     /// Always.
     pub fn close_all_except(_keep: &[RawFd]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Always an error.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Always an error.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn widen(_pipe: impl AsFd, _bytes: usize) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

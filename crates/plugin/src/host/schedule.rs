@@ -258,7 +258,7 @@ pub(super) async fn enqueue(
 /// 128 random bits: the queue leaves the choice of ids to its clients.
 fn job_id(call: &Call<'_>) -> Result<String, HostError> {
     let mut bytes = [0_u8; 16];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+    getrandom::fill(&mut bytes)
         .map_err(|error| call.absent(&format!("no random numbers for a job id ({error})")))?;
     Ok(format!("job-{:032x}", u128::from_ne_bytes(bytes)))
 }

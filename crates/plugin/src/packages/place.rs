@@ -237,7 +237,10 @@ impl Place {
         let text = serde_json::to_vec_pretty(&manifest)?;
         std::fs::write(staging.path.join(MANIFEST), text)?;
         // One call for all the files: they are on disk before anything names them.
+        #[cfg(target_os = "linux")]
         rustix::fs::syncfs(File::open(&staging.path)?)?;
+        #[cfg(not(target_os = "linux"))]
+        rustix::fs::sync();
         let home = self.root.join(GENERATIONS);
         std::fs::rename(&staging.path, self.directory(number))?;
         staging.path = PathBuf::new();

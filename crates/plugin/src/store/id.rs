@@ -17,7 +17,7 @@ pub(super) fn prefix(subjects: &[String], predicates: &[String], contexts: &[Str
 /// Eight random characters: 40 bits.
 pub(super) fn random() -> Result<String, std::io::Error> {
     let mut bytes = [0_u8; SEGMENT];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    getrandom::fill(&mut bytes)?;
     Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
 }
 

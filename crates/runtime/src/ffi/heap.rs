@@ -8,9 +8,9 @@
 //! **Invariant:** what can't be had costs speed, nothing else: memory then comes as it always does.
 
 use super::ffi;
+use super::huge::{aligned, map};
 use crate::text::HUGE;
 use pyo3::Python;
-use std::io;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -39,7 +39,7 @@ pub fn prepare_heap() {
     };
     // SAFETY: copied by the callee; there is no arena yet that the old one would have to free.
     unsafe { ffi::PyObject_SetArenaAllocator(&raw mut allocator) };
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[cfg(target_env = "gnu")]
     libc_heap::align();
 }
 
@@ -69,57 +69,32 @@ extern "C" fn free_arena(_: *mut libc::c_void, arena: *mut libc::c_void, size: u
     unsafe { libc::munmap(arena, size) };
 }
 
-/// Fresh private memory.
-fn map(length: usize) -> io::Result<*mut libc::c_void> {
-    let (access, flags) =
-        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: a mapping of its own, wherever there is room.
-    let room = unsafe { libc::mmap(std::ptr::null_mut(), length, access, flags, -1, 0) };
-    if room == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(room) }
-}
-
-/// Fresh private memory that begins at a huge page.
-pub(super) fn aligned(length: usize) -> io::Result<*mut libc::c_void> {
-    let room = map(length + HUGE)?;
-    let before = room.addr().next_multiple_of(HUGE) - room.addr();
-    // SAFETY: within the mapping, which is larger by a huge page.
-    let inner = unsafe { room.byte_add(before) };
-    if before > 0 {
-        // SAFETY: the part of the mapping before it, which nothing refers to.
-        unsafe { libc::munmap(room, before) };
-    }
-    // SAFETY: within the mapping.
-    let behind = unsafe { inner.byte_add(length) };
-    // SAFETY: the part of it behind, which nothing refers to.
-    unsafe { libc::munmap(behind, HUGE - before) };
-    Ok(inner)
-}
-
 /// For a zygote that is about to fork: uses up the free blocks between those in use, of CPython's
 /// allocator and of libc's, for ever. Where each huge page begins that they are in.
 pub fn gather(_py: Python<'_>) -> Vec<usize> {
     fill_holes();
-    let mut huge: Vec<usize> = {
-        let mut arenas = arenas();
-        arenas.closed = true;
-        std::mem::take(&mut arenas.chunks)
-    };
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[cfg_attr(
+        not(target_env = "gnu"),
+        expect(unused_mut, reason = "another libc's heap is its own")
+    )]
+    let mut huge = close();
+    #[cfg(target_env = "gnu")]
     huge.extend(libc_heap::fill().step_by(HUGE));
     huge
 }
 
-/// Makes one page of the huge page's worth at `start`.
-///
-/// # Errors
-/// `EINVAL` on kernels before 6.1, `ENOMEM` where no huge page is free (madvise(2)).
-pub fn collapse(start: usize) -> io::Result<()> {
-    let start = std::ptr::with_exposed_provenance_mut(start);
-    // SAFETY: changes no content, and refuses what is not mapped.
-    match unsafe { libc::madvise(start, HUGE, libc::MADV_COLLAPSE) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+/// Begins no more chunks, and gives back what is left of the last: what is there and unused would
+/// be memory that a child takes beyond its limit. The chunks that are whole.
+fn close() -> Vec<usize> {
+    let mut arenas = arenas();
+    arenas.closed = true;
+    let rest = std::mem::take(&mut arenas.rest);
+    if !rest.is_empty() {
+        arenas.chunks.pop();
+        // SAFETY: the end of a mapping, which no arena has been cut from.
+        unsafe { libc::munmap(std::ptr::with_exposed_provenance_mut(rest.start), rest.len()) };
     }
+    std::mem::take(&mut arenas.chunks)
 }
 
 /// Takes no page that is not in use already.
@@ -143,7 +118,7 @@ fn fill_holes() {
             }
         }
     }
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[cfg(target_env = "gnu")]
     libc_heap::fill_holes();
 }
 
@@ -151,13 +126,12 @@ fn fill_holes() {
 const MOST: usize = 20_000;
 
 /// glibc's main arena: the memory below the program's break.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(target_env = "gnu")]
 mod libc_heap {
     use super::{HUGE, MOST, Range};
 
     /// glibc maps blocks of at least 128 KiB by themselves, so these extend the heap.
     const STEP: usize = 64 << 10;
-    const PAGE: isize = 4096;
 
     /// Where the break is.
     fn end() -> usize {
@@ -174,21 +148,15 @@ mod libc_heap {
         }
     }
 
-    /// Extends the heap to the end of a huge page, all of it for use; the whole huge pages, none
-    /// of which is shared with anything else.
+    /// Extends the heap to the end of a huge page by blocks that stay taken, for the same reason
+    /// as in [`close`](super::close). The whole huge pages.
     pub(super) fn fill() -> Range<usize> {
         let wanted = end().next_multiple_of(HUGE);
-        let mut blocks = Vec::with_capacity(HUGE / STEP + 1);
-        while end() < wanted && blocks.len() < blocks.capacity() {
+        for _ in 0..=HUGE / STEP {
             // SAFETY: no precondition.
-            blocks.push(unsafe { libc::malloc(STEP) });
-        }
-        // glibc gives nothing back when the break has been moved by somebody else.
-        // SAFETY: takes memory that nobody has.
-        unsafe { libc::sbrk(PAGE) };
-        for block in blocks {
-            // SAFETY: allocated above, or null.
-            unsafe { libc::free(block) };
+            if end() >= wanted || unsafe { libc::malloc(STEP) }.is_null() {
+                break;
+            }
         }
         let top = end() / HUGE * HUGE;
         start().map_or(top..top, |start| start.next_multiple_of(HUGE).min(top)..top)
@@ -246,13 +214,16 @@ mod tests {
         assert_eq!(third % HUGE, 0);
         assert_eq!(arenas().chunks, [first, third]);
 
-        arenas().closed = true;
-        assert_eq!(ask(ARENA), third + ARENA, "what is left is used");
-        let own = ask(ARENA);
-        assert!(!(third..third + HUGE).contains(&own) && arenas().chunks.len() == 2);
-
+        let fourth = ask(ARENA);
+        assert_eq!(fourth, third + ARENA);
         free_arena(std::ptr::null_mut(), std::ptr::with_exposed_provenance_mut(first), ARENA);
         assert_eq!(arenas().chunks, [third], "with a hole it is whole no more");
-        assert!(collapse(first).is_err(), "what is not there is refused");
+        let fifth = ask(ARENA);
+
+        assert_eq!(close(), [third], "the last has room for one more");
+        let own = ask(ARENA);
+        assert!(own == fifth + ARENA || !(fifth..fifth + HUGE).contains(&own));
+        assert!(arenas().chunks.is_empty() && arenas().rest.is_empty());
+        assert!(super::super::collapse(first).is_err(), "what is not there is refused");
     }
 }
