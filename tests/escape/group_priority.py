@@ -1,7 +1,6 @@
 # Slows its whole process group down.
 # row: own
 # bare: "escaped"
-# bare-unprivileged: {"errno": 1}
 # sandboxed: errno EPERM
 # layer: seccomp
 

@@ -21,8 +21,8 @@ const MIRROR: &str = "http://deb.debian.org/debian";
 /// What the README asks for, in Debian's words: a C compiler, a shared CPython, Rust;
 /// and git with certificates, which a clone needs.
 const PREREQUISITES: &str = "gcc,libc6-dev,python3-dev,git,ca-certificates";
-/// What this task needs itself, to make the user.
-const OURS: &str = "passwd";
+/// What this task needs itself, to make the user and to leave this machine's root.
+const OURS: &str = "passwd,mount";
 const USER: &str = "newcomer";
 /// Under this heading the README gives the commands.
 const HEADING: &str = "## Two commands";
@@ -168,17 +168,26 @@ impl Tree {
         fs::write(&script, format!("[ ! -d {clone} ] || cd {clone}\n{line}\n"))?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
         let root = self.root.to_str().context("the tree's path is not UTF-8")?;
+        // Not by chroot alone: who is in one may make no user namespace (unshare(2), EPERM).
         let inside = format!(
-            "mount -t proc proc '{root}/proc' && mount --rbind /dev '{root}/dev' && \
-             mount --rbind /sys '{root}/sys' && mount -t tmpfs tmpfs '{root}/tmp' && \
-             cp /etc/resolv.conf '{root}/etc/resolv.conf' && \
-             exec chroot --userspec={USER}:{USER} '{root}' env -i HOME=/home/{USER} \
+            "mount --bind '{root}' '{root}' && cd '{root}' && mkdir -p outside && \
+             mount -t proc proc proc && mount --rbind /dev dev && mount --rbind /sys sys && \
+             mount -t tmpfs tmpfs tmp && cp /etc/resolv.conf etc/resolv.conf && \
+             pivot_root . outside && cd / && umount -l outside && rmdir outside && \
+             exec chroot --userspec={USER}:{USER} / env -i HOME=/home/{USER} \
              USER={USER} PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
              bash -e -o pipefail /home/{USER}/line.sh"
         );
         let mut command: Command = sh.command("unshare");
         command.args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", &inside]);
-        sh.read(&mut command).map(|said| said.trim_end().to_owned())
+        let output = sh.output(&mut command)?;
+        let said = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        if !output.status.success() {
+            // Which tests failed is on stdout.
+            println!("{said}\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+            bail!("`{line}` failed: {}", output.status);
+        }
+        Ok(said)
     }
 
     fn remove(&self) -> Result<()> {

@@ -113,7 +113,12 @@ fn unmoved(prefix: &Prefix, attacks: &[Attack]) -> Vec<String> {
     assert!(groups.len() >= 5, "{} groups", groups.len());
     let mut complaints = Vec::new();
     for (layers, members) in groups {
-        let seen = without(prefix, layers, &members);
+        let mut layers = layers.to_vec();
+        // To a user other than root a process that is not dumpable is closed by that alone.
+        if !prefix.is_root() {
+            layers.push(Layer::Dumpable);
+        }
+        let seen = without(prefix, &layers, &members);
         for attack in members {
             if seen[&attack.name] == declared(attack) {
                 let names: Vec<&str> = layers.iter().map(|layer| layer.name()).collect();
