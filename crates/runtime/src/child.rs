@@ -106,7 +106,7 @@ fn prepare<'py>(
     } else if inheritance.seal.is_some() {
         sandbox::harden::die_with_parent(parent)?;
     }
-    ffi::set_name(c"qntx:child")?;
+    sandbox::process::set_name(c"qntx:child")?;
     // Output of the warm-up still goes to /dev/null.
     rehearse(py, inheritance, WARM_UP)?;
     rustix::stdio::dup2_stdout(&stdout).map_err(std::io::Error::from)?;

@@ -12,11 +12,11 @@ mod heap;
 mod huge;
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{collapse, gather, make_huge, populate, prepare_heap, set_name};
+pub use elsewhere::{collapse, gather, make_huge, populate, prepare_heap};
 #[cfg(target_os = "linux")]
 pub use heap::{gather, prepare_heap};
 #[cfg(target_os = "linux")]
-pub use huge::{collapse, make_huge, populate, set_name};
+pub use huge::{collapse, make_huge, populate};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::{CStr, CString};

@@ -98,7 +98,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 impl Zygote {
     fn live(&mut self, supervisor: i32) -> Result<(), Failure> {
-        crate::ffi::set_name(c"qntx:zygote").map_err(at("name"))?;
+        sandbox::process::set_name(c"qntx:zygote").map_err(at("name"))?;
         let Some((ToZygote { kind: Some(to_zygote::Kind::Start(start)) }, _)) =
             self.receive().map_err(at("start"))?
         else {

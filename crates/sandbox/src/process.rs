@@ -3,6 +3,7 @@
 //! **Invariant:** a child is named by descriptor, never by number alone, once [`Pidfd`] holds it;
 //! and nothing forks without a [`SingleThreaded`].
 
+use std::ffi::CStr;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,6 +13,14 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::{SealError, sys};
+
+/// Names the calling thread, as `ps` shows it.
+///
+/// # Errors
+/// What prctl(2) says of `PR_SET_NAME`.
+pub fn set_name(name: &CStr) -> io::Result<()> {
+    Ok(rustix::thread::set_name(name)?)
+}
 
 /// Proof that the calling process has exactly one thread, the caller's.
 ///

@@ -154,6 +154,14 @@ pub mod process {
 
     use crate::SealError;
 
+    /// Nothing: the thread keeps its name.
+    ///
+    /// # Errors
+    /// None.
+    pub fn set_name(_name: &std::ffi::CStr) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Proof that the calling process has one thread; cannot be made here.
     #[derive(Debug)]
     pub struct SingleThreaded(PhantomData<*const ()>);

@@ -1,13 +1,8 @@
-//! Memory and names where there is no Linux: as the system has them, and copied page by page.
+//! Memory where there is no Linux: as the system has it, and copied page by page.
 
 use pyo3::Python;
-use std::ffi::CStr;
 use std::io;
 use std::ops::Range;
-
-fn unsupported() -> io::Error {
-    io::ErrorKind::Unsupported.into()
-}
 
 /// Nothing.
 pub fn prepare_heap() {}
@@ -22,7 +17,7 @@ pub fn gather(_py: Python<'_>) -> Vec<usize> {
 /// # Errors
 /// Always.
 pub fn collapse(_start: usize) -> io::Result<()> {
-    Err(unsupported())
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Always an error.
@@ -30,16 +25,8 @@ pub fn collapse(_start: usize) -> io::Result<()> {
 /// # Errors
 /// Always.
 pub fn make_huge(_range: &Range<usize>) -> io::Result<()> {
-    Err(unsupported())
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Nothing: pages are copied when they are written to.
 pub fn populate(_range: &Range<usize>) {}
-
-/// Nothing: the process keeps its name.
-///
-/// # Errors
-/// None.
-pub fn set_name(_name: &CStr) -> io::Result<()> {
-    Ok(())
-}

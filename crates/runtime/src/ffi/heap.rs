@@ -90,7 +90,7 @@ fn close() -> Vec<usize> {
     arenas.closed = true;
     let rest = std::mem::take(&mut arenas.rest);
     if !rest.is_empty() {
-        arenas.chunks.pop();
+        arenas.chunks.retain(|start| start / HUGE != rest.start / HUGE);
         // SAFETY: the end of a mapping, which no arena has been cut from.
         unsafe { libc::munmap(std::ptr::with_exposed_provenance_mut(rest.start), rest.len()) };
     }

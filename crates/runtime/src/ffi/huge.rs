@@ -3,7 +3,6 @@
 //! **Invariant:** no call changes what memory holds; what is refused leaves everything as it was.
 
 use crate::text::HUGE;
-use std::ffi::CStr;
 use std::io;
 use std::ops::Range;
 
@@ -98,9 +97,4 @@ fn fill_huge(
     done(unsafe { libc::madvise(copy, length, libc::MADV_COLLAPSE) })?;
     // SAFETY: whole pages of the copy, which nobody uses yet.
     done(unsafe { libc::mprotect(copy, length, libc::PROT_READ | libc::PROT_EXEC) })
-}
-
-/// The calling thread's name, as others see it.
-pub fn set_name(name: &CStr) -> io::Result<()> {
-    Ok(rustix::thread::set_name(name)?)
 }
