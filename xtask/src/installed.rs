@@ -27,7 +27,7 @@ pub(crate) fn check(sh: &Shell, world: Option<&World>) -> Result<()> {
     let directory = tempfile::tempdir_in(sh.target()?)?;
     let place = Place::under(directory.path());
     let verb = |verb: &str| -> Result<Command> {
-        let mut command = sh.command(std::env::current_exe()?);
+        let mut command = sh.itself()?;
         command.arg(verb).arg("--prefix").arg(directory.path());
         Ok(command)
     };

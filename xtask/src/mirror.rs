@@ -42,7 +42,7 @@ pub(crate) fn check(sh: &Shell, uv: &Path) -> Result<()> {
     let index = place.join("downloads.json");
     fs::write(&index, index_of(&version).to_string())?;
     let installed = place.join("pythons");
-    let mut command = sh.command(std::env::current_exe()?);
+    let mut command = sh.itself()?;
     command.args(["python", "--fetch-python"]);
     command.env("UV_PYTHON_INSTALL_MIRROR", format!("http://{address}"));
     command.env("UV_PYTHON_DOWNLOADS_JSON_URL", &index);

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+/// The running program, whatever became of its file.
+const ITSELF: &str = "/proc/self/exe";
+
 /// Where the tasks run.
 #[derive(Debug)]
 pub(crate) struct Shell {
@@ -40,6 +43,16 @@ impl Shell {
         let mut command = Command::new(program);
         command.current_dir(&self.root);
         command
+    }
+
+    /// This program once more. A build between may have put another file in its place, and
+    /// `/proc/self/exe` leads to what runs all the same (proc_pid_exe(5)).
+    pub(crate) fn itself(&self) -> Result<Command> {
+        if cfg!(target_os = "linux") {
+            return Ok(self.command(ITSELF));
+        }
+        let program = std::env::current_exe().context("cannot tell where this program is")?;
+        Ok(self.command(program))
     }
 
     /// The cargo that runs this task, given `arguments`.
@@ -104,7 +117,9 @@ pub(crate) fn which(name: &str) -> Option<PathBuf> {
 
 /// The command as one would type it.
 fn line(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let program = Path::new(command.get_program());
+    let program = if program == Path::new(ITSELF) { Path::new("xtask") } else { program };
+    let program = program.file_name().unwrap_or_default();
     std::iter::once(program)
         .chain(command.get_args())
         .map(|word| {
@@ -151,5 +166,6 @@ mod tests {
     fn a_command_is_shown_as_one_would_type_it() {
         let sh = Shell::new();
         assert_eq!(line(sh.command("/usr/bin/env").args(["a b", "c"])), "env 'a b' c");
+        assert_eq!(line(sh.itself().expect("itself").arg("install")), "xtask install");
     }
 }
