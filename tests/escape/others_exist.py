@@ -5,7 +5,8 @@
 # layer: none: process ids are numbers that anybody can count
 
 def act():
-    return "escaped" if call("getpgid", W.supervisor) else "nothing"
+    # Its answer may be 0: a group that this PID namespace has no number for.
+    call("getpgid", W.supervisor)
 
 
 _result = attempt(act)

@@ -7,7 +7,7 @@
 def act():
     buffer = ctypes.create_string_buffer(16)
     vector = (ctypes.c_long * 2)(ctypes.addressof(buffer), 16)
-    call("preadv2", os.open(W.granted + "/module.py", 0), vector, 1, 0, 0, 8)
+    call("preadv2", os.open(os.__file__, 0), vector, 1, 0, 0, 8)
 
 
 _result = attempt(act)

@@ -18,9 +18,9 @@ use crate::shell::{Shell, which};
 /// The release whose Python is 3.13; its own Rust is older than ours has to be.
 const SUITE: &str = "trixie";
 const MIRROR: &str = "http://deb.debian.org/debian";
-/// What the README asks for, in Debian's words: a C compiler, a shared CPython, Rust;
-/// and git with certificates, which a clone needs.
-const PREREQUISITES: &str = "gcc,libc6-dev,python3-dev,git,ca-certificates";
+/// What the README asks for, in Debian's words: a C compiler, a shared CPython, Rust, what the tests
+/// use; and git with certificates, which a clone needs.
+const PREREQUISITES: &str = "gcc,libc6-dev,python3-dev,python3-pip,curl,strace,git,ca-certificates";
 /// What this task needs itself, to make the user and to leave this machine's root.
 const OURS: &str = "passwd,mount";
 const USER: &str = "newcomer";
