@@ -37,6 +37,46 @@ fn a_burst_after_idle_is_served_and_the_pool_shrinks_again() {
     }
 }
 
+/// Whether its zygote had settled: what all share is immortal then (CPython 3.12 and newer); and
+/// how many blocks of 64 KiB it gets.
+const CHILD: &str = r#"
+_settled = __import__("sys").getrefcount(__import__("os").path) >= 1 << 30
+_blocks = []
+try:
+    while True:
+        _blocks.append(bytearray(64 << 10))
+except MemoryError:
+    _result = [_settled, len(_blocks)]
+    _blocks.clear()
+"#;
+
+#[test]
+fn an_awaited_child_is_forked_before_its_zygote_settles_and_is_like_any_other() {
+    for _ in 0..10 {
+        let plugin = Plugin::start();
+        let child = || {
+            let limits = json!({"limits": {"memory_bytes": 64 << 20}, "timeout_secs": 20});
+            let answer = plugin.execute_with(CHILD, limits).expect(200, "value");
+            let settled = answer.result()[0].as_bool().unwrap();
+            (settled, answer.result()[1].as_i64().unwrap())
+        };
+        let (first, blocks) = child();
+        plugin.settle();
+        let (later, others) = child();
+        assert!((blocks - others).abs() <= 16, "{blocks} blocks of memory, and {others} later");
+        // Older ones know nothing immortal, so that nothing more can be told.
+        let tells = plugin.evaluate("__import__('sys').version_info >= (3, 12)");
+        if tells.expect(200, "value").result() == &json!(false) {
+            return;
+        }
+        assert!(later, "it settles behind that");
+        if !first {
+            return;
+        }
+    }
+    panic!("no zygote forked before it settled");
+}
+
 /// Time on a core of all threads, as the scheduler counts it.
 fn cpu(pids: &[u32]) -> Duration {
     let mut nanos = 0;

@@ -19,7 +19,7 @@ use crate::scratch::Scratch;
 use crate::spare::{Draft, Ours, Spare, cores};
 use crate::tiers::{Key, Preload};
 use crate::zygote::{Zygote, ZygoteError};
-use proto::frame::{Fork, ZygoteReady, from_zygote};
+use proto::frame::{Fork, ZygoteReady, ZygoteSettled, from_zygote};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -71,6 +71,8 @@ pub enum State {
         ready: Arc<ZygoteReady>,
         /// Every module that is imported.
         modules: Arc<HashSet<String>>,
+        /// Its memory is prepared for children; before that it is still busy starting.
+        settled: bool,
     },
     /// The last attempt failed; another follows.
     Down {
@@ -184,9 +186,6 @@ impl Tier {
         for weakness in zygote.ready.sealed.iter().flat_map(|sealed| &sealed.weakened) {
             tracing::warn!(tier = self.name, %weakness, "the sandbox is weakened");
         }
-        for reason in &zygote.ready.slow {
-            tracing::info!(tier = self.name, %reason, "children start more slowly here");
-        }
         for fault in &zygote.ready.set_aside {
             if learned.contains(&fault.module) {
                 self.set_aside(&fault.module, &fault.reason);
@@ -202,8 +201,19 @@ impl Tier {
         self.zygote_pid.store(zygote.pid(), Ordering::Relaxed);
         let modules = Arc::new(zygote.ready.loaded.iter().cloned().collect());
         let ready = Arc::new(zygote.ready.clone());
-        self.set(State::Up { generation: zygote.generation, ready, modules });
+        self.set(State::Up { generation: zygote.generation, ready, modules, settled: false });
         drop(self.pool.retain(|spare| spare.generation == zygote.generation));
+    }
+
+    /// The zygote in charge has prepared its memory.
+    fn settled(&self, how: &ZygoteSettled) {
+        for reason in &how.slow {
+            tracing::info!(tier = self.name, %reason, "children start more slowly here");
+        }
+        self.state.send_if_modified(|state| match state {
+            State::Up { settled, .. } => !std::mem::replace(settled, true),
+            State::Starting | State::Down { .. } | State::Stopped => false,
+        });
     }
 
     /// Takes up the nursery's configuration: a zygote of a new generation is
@@ -259,6 +269,7 @@ impl Tier {
                     Ok(from_zygote::Kind::Failed(failed)) => {
                         return End::Gone(format!("{}: {}", failed.stage, failed.reason));
                     }
+                    Ok(from_zygote::Kind::Settled(settled)) => self.settled(&settled),
                     Ok(from_zygote::Kind::Ready(_) | from_zygote::Kind::Trying(_)) => {}
                     Err(error) => {
                         let how = zygote.end();
@@ -357,7 +368,8 @@ impl Tier {
     ) -> Result<(), String> {
         let Draft { scratch, theirs, ours } =
             Draft::new(&self.nursery.scratch).map_err(|error| error.to_string())?;
-        let fork = Fork { child, scratch: scratch.path().to_string_lossy().into_owned() };
+        let awaited = self.pool.counts().1 > 0;
+        let fork = Fork { child, scratch: scratch.path().to_string_lossy().into_owned(), awaited };
         zygote.fork(fork, &theirs).await.map_err(|error| error.to_string())?;
         pending.insert(child, Pending { scratch, ours, asked: Instant::now() });
         Ok(())

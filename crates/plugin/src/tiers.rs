@@ -71,7 +71,12 @@ impl Tiers {
         tokio::spawn(Arc::clone(&first).keep());
         tokio::spawn(async move {
             let mut state = first.watch();
-            let _ = state.wait_for(|state| !matches!(state, State::Starting)).await;
+            let begun = |state: &State| match state {
+                State::Starting => false,
+                State::Up { settled, .. } => *settled,
+                State::Down { .. } | State::Stopped => true,
+            };
+            let _ = state.wait_for(begun).await;
             second.keep().await;
         });
         let entries = entries.map(|(tier, key)| (key, Entry::new(tier, true)));

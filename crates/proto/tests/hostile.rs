@@ -265,7 +265,7 @@ fn other_directions() -> Vec<(Vec<u8>, Decode)> {
     let value = host_reply::Kind::Value(b"{}".to_vec());
     let reply = to_child::Kind::Reply(HostReply { call: 1, kind: Some(value) });
     let reply = ToChild { execution: 9, kind: Some(reply), ..ToChild::default() };
-    let fork = to_zygote::Kind::Fork(Fork { child: 3, scratch: "/x".into() });
+    let fork = to_zygote::Kind::Fork(Fork { child: 3, scratch: "/x".into(), awaited: true });
     let fork = ToZygote { kind: Some(fork) };
     let forked = from_zygote::Kind::Forked(Forked { child: 3, pid: 4711 });
     let forked = FromZygote { generation: 2, kind: Some(forked) };

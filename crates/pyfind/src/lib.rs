@@ -23,7 +23,10 @@
 
 #![expect(clippy::print_stdout, reason = "a build script speaks to cargo on stdout")]
 
+mod compiled;
 mod python;
+
+pub use crate::compiled::compile;
 
 use std::env;
 

@@ -95,6 +95,7 @@ fn prepare<'py>(
     proof: SingleThreaded,
 ) -> Result<Bound<'py, PyDict>, ChildError> {
     inheritance.copied.iter().for_each(ffi::populate);
+    ffi::give_back(py);
     let Belongings { channel, stdout, stderr, scratch, parent } = belongings;
     rustix::stdio::dup2_stderr(&stderr).map_err(std::io::Error::from)?;
     ffi::after_fork_child(py);

@@ -43,7 +43,7 @@ fn helper(py: Python<'_>) -> PyResult<&'static Helper> {
         let builtins = py.import("builtins")?.dict().copy()?;
         globals.set_item("__builtins__", builtins)?;
         globals.set_item("__name__", "_qntx_errors")?;
-        crate::qntx::run_source(py, include_str!("python/errors.py"), OUR_FILES[1], &globals)?;
+        crate::source::ERRORS.run(py, &globals)?;
         let part = |name: &str| {
             let part = globals.get_item(name)?;
             part.map(Bound::unbind).ok_or_else(|| PyErr::new::<PyMemoryError, _>(()))

@@ -85,7 +85,7 @@ impl Tools {
             .get_item("calls_main")?
             .ok_or_else(|| PyValueError::new_err("calls_main is not defined"))?;
         let reader = PyDict::new(py);
-        qntx::run_source(py, include_str!("python/declared.py"), "<qntx declared>", &reader)?;
+        crate::source::DECLARED.run(py, &reader)?;
         let declared = reader
             .get_item("declared")?
             .ok_or_else(|| PyValueError::new_err("declared is not defined"))?;

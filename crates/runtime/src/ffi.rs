@@ -12,9 +12,9 @@ mod heap;
 mod huge;
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{collapse, gather, make_huge, populate, prepare_heap};
+pub use elsewhere::{collapse, gather, give_back, make_huge, populate, prepare_heap};
 #[cfg(target_os = "linux")]
-pub use heap::{gather, prepare_heap};
+pub use heap::{gather, give_back, prepare_heap};
 #[cfg(target_os = "linux")]
 pub use huge::{collapse, make_huge, populate};
 use pyo3::ffi;

@@ -20,6 +20,7 @@ pub mod natives;
 pub mod pages;
 pub mod qntx;
 pub mod scout;
+mod source;
 pub mod tail;
 pub mod text;
 pub mod variables;

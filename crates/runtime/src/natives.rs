@@ -27,7 +27,7 @@ pub fn resolve_names(py: Python<'_>) -> PyResult<()> {
     let names = PyDict::new(py);
     names.set_item("__builtins__", py.import("builtins")?)?;
     names.set_item("__name__", "_socket")?;
-    qntx::run_source(py, include_str!("python/resolve.py"), "<resolve>", &names)
+    crate::source::RESOLVE.run(py, &names)
 }
 
 /// Asks the supervisor; raises the class of `qntx` that the refusal names.

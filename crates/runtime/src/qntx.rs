@@ -1,6 +1,6 @@
 //! The Python module `qntx`, and the globals a script has without importing it.
 //!
-//! The module's source is part of the binary: [`install`] compiles it in the
+//! The module's code is part of the binary: [`install`] runs it in the
 //! zygote and puts it into `sys.modules`, where every fork finds it. Its native
 //! half is the private module `_qntx`; [`natives`] adds the JSON part of it, the
 //! child adds the way to the supervisor.
@@ -30,21 +30,16 @@
 //! that replaces the module's contents changes what it calls itself, not what
 //! the child does.
 
-use std::ffi::CString;
-
 use proto::claimed::{MAX_ARGS, MAX_LOG};
 use proto::frame::{HostRefusal, Log, Note, Progress, note};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::code::{PyCodeInput, PyCodeMethods as _};
-use pyo3::types::{PyBytes, PyCode, PyDict, PyFunction, PyList, PyModule, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyFunction, PyList, PyModule, PyTuple};
 
 use crate::convert::{self, ConvertError, Mode, Rules, from_json, to_json};
-use crate::errors;
+use crate::{errors, source};
 
-/// File name of the module's code in tracebacks, where it is not shown.
-const FILE: &str = "<qntx>";
 /// Deepest nesting of a host call's arguments.
 const MAX_DEPTH: usize = 100;
 
@@ -74,7 +69,7 @@ pub fn natives(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(decode, module)?)
 }
 
-/// Compiles the module and puts it into `sys.modules`, after `_qntx` is there;
+/// Runs the module and puts it into `sys.modules`, after `_qntx` is there;
 /// takes the references that [`convert`] and [`errors`] need. In the zygote,
 /// before any user code.
 pub fn install(py: Python<'_>) -> PyResult<Module> {
@@ -91,9 +86,9 @@ pub fn install(py: Python<'_>) -> PyResult<Module> {
     let modules = py.import("sys")?.getattr("modules")?;
     let checks = PyModule::new(py, "qntx._checks")?;
     checks.dict().set_item("__builtins__", py.import("builtins")?)?;
-    run_source(py, include_str!("python/qntx/_checks.py"), FILE, &checks.dict())?;
+    source::CHECKS.run(py, &checks.dict())?;
     modules.set_item("qntx._checks", checks)?;
-    run_source(py, include_str!("python/qntx/__init__.py"), FILE, &names)?;
+    source::QNTX.run(py, &names)?;
     let globals = PyDict::new(py);
     for name in module.getattr("_GLOBALS")?.try_iter()? {
         let name = name?;
@@ -103,20 +98,6 @@ pub fn install(py: Python<'_>) -> PyResult<Module> {
     let declared = module.getattr("_declared")?.cast_into::<PyList>()?.unbind();
     modules.set_item("qntx", &module)?;
     Ok(Module { module: module.unbind(), globals: globals.unbind(), make_error, declared })
-}
-
-/// Runs a source text of ours in `globals`.
-pub(crate) fn run_source(
-    py: Python<'_>,
-    source: &str,
-    filename: &str,
-    globals: &Bound<'_, PyDict>,
-) -> PyResult<()> {
-    let source = CString::new(source)?;
-    let filename = CString::new(filename)?;
-    let code = PyCode::compile(py, &source, &filename, PyCodeInput::File)?;
-    code.run(Some(globals), None)?;
-    Ok(())
 }
 
 impl Module {

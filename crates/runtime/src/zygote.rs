@@ -15,7 +15,7 @@ use prost::Message as _;
 use proto::codec::MAX_ZYGOTE;
 use proto::frame::{
     Fork, ForkFailed, Forked, FromZygote, ModuleFault, Sealed, ToZygote, ZygoteFailed, ZygoteReady,
-    ZygoteStart, ZygoteTrying, from_zygote, to_zygote,
+    ZygoteSettled, ZygoteStart, ZygoteTrying, from_zygote, to_zygote,
 };
 use pyo3::prelude::*;
 use sandbox::process::{self, SingleThreaded};
@@ -176,21 +176,6 @@ impl Zygote {
         for _ in 0..REHEARSALS {
             child::rehearse(py, &inheritance, REHEARSAL).map_err(at("rehearsal"))?;
         }
-        let gathered = interpreter::freeze(py, map.as_ref()).map_err(at("freeze"))?;
-        let mut slow = Vec::new();
-        if let Err(reason) = gathered {
-            slow.push(format!("objects lie in small pages: {reason}"));
-        }
-        if let Err(reason) = huge {
-            slow.push(format!("libpython is mapped page by page: {reason}"));
-        }
-        // A scout would have to have a PID namespace, which this zygote could not look into.
-        if !inheritance.namespaced {
-            match scout::run(py, &inheritance, map, &start.scratch_root) {
-                Ok(copied) => inheritance.copied = copied,
-                Err(reason) => slow.push(format!("memory is copied page by page: {reason}")),
-            }
-        }
         let ready = ZygoteReady {
             python_version: interpreter.version.clone(),
             python_prefix: interpreter.prefix.to_string_lossy().into_owned(),
@@ -201,16 +186,51 @@ impl Zygote {
                 .map(|(module, reason)| ModuleFault { module, reason })
                 .collect(),
             preloaded,
-            slow,
             loaded: learned::loaded(py).map_err(at("interpreter"))?,
         };
         self.send(from_zygote::Kind::Ready(ready)).map_err(at("ready"))?;
+        let mut memory = Some((map, huge));
         while let Some((message, fds)) = self.receive().map_err(at("control"))? {
-            if let Some(to_zygote::Kind::Fork(fork)) = message.kind {
-                self.fork(py, &inheritance, supervisor, fork, fds)?;
+            let Some(to_zygote::Kind::Fork(fork)) = message.kind else { continue };
+            if !fork.awaited
+                && let Some((map, huge)) = memory.take()
+            {
+                self.settle(py, &mut inheritance, start, map, huge)?;
+            }
+            self.fork(py, &inheritance, supervisor, fork, fds)?;
+            if let Some((map, huge)) = memory.take() {
+                self.settle(py, &mut inheritance, start, map, huge)?;
             }
         }
         Ok(())
+    }
+
+    /// Prepares its memory for children. Takes longer than a child needs to be warm: one that is
+    /// awaited is forked before.
+    fn settle(
+        &self,
+        py: Python<'_>,
+        inheritance: &mut Inheritance,
+        start: &ZygoteStart,
+        map: Option<PageMap>,
+        huge: Result<(), String>,
+    ) -> Result<(), Failure> {
+        let mut slow = Vec::new();
+        if let Err(reason) = interpreter::freeze(py, map.as_ref()).map_err(at("freeze"))? {
+            slow.push(format!("objects lie in small pages: {reason}"));
+        }
+        if let Err(reason) = huge {
+            slow.push(format!("libpython is mapped page by page: {reason}"));
+        }
+        // A scout would have to have a PID namespace, which this zygote could not look into.
+        if !inheritance.namespaced {
+            match scout::run(py, inheritance, map, &start.scratch_root) {
+                Ok(copied) => inheritance.copied = copied,
+                Err(reason) => slow.push(format!("memory is copied page by page: {reason}")),
+            }
+        }
+        let settled = ZygoteSettled { slow };
+        self.send(from_zygote::Kind::Settled(settled)).map_err(at("control"))
     }
 
     fn fork(
