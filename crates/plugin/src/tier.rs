@@ -295,7 +295,7 @@ impl Tier {
                     successor = None;
                     match launched {
                         Ok(next) => {
-                            self.settle(&mut zygote, &mut pending).await;
+                            self.take_over(&mut zygote, &mut pending).await;
                             self.enthrone(&next);
                             return End::Replaced(Box::new(next));
                         }
@@ -312,7 +312,7 @@ impl Tier {
 
     /// Takes charge of the children an outgoing zygote was asked for, so that
     /// they are reaped.
-    async fn settle(&self, zygote: &mut Zygote, pending: &mut HashMap<u64, Pending>) {
+    async fn take_over(&self, zygote: &mut Zygote, pending: &mut HashMap<u64, Pending>) {
         let answers = async {
             while !pending.is_empty() {
                 match zygote.receive().await {

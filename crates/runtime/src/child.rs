@@ -113,7 +113,7 @@ fn prepare<'py>(
     rustix::stdio::dup2_stdout(&stdout).map_err(std::io::Error::from)?;
     drop((stdout, stderr));
     std::env::set_current_dir(&scratch)?;
-    settle(py, &scratch)?;
+    make_its_own(py, &scratch)?;
     let globals = fresh_globals(py, inheritance)?;
     let enforced = match &inheritance.seal {
         Some(seal) => {
@@ -177,7 +177,7 @@ pub fn rehearse(
 }
 
 /// What is this child's own: environment, random state, a place for modules.
-fn settle(py: Python<'_>, scratch: &Path) -> PyResult<()> {
+fn make_its_own(py: Python<'_>, scratch: &Path) -> PyResult<()> {
     let scratch = scratch.to_string_lossy();
     let environ = py.import("os")?.getattr("environ")?;
     for name in ["HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME"] {

@@ -3,6 +3,7 @@
 //! Compiling all of it takes a tenth of a zygote's start. Byte code belongs to a version of CPython
 //! and says to which (`importlib.util.MAGIC_NUMBER`): for any other the text is compiled.
 
+use crate::errors::OUR_FILES;
 use pyo3::prelude::*;
 use pyo3::types::code::{PyCodeInput, PyCodeMethods as _};
 use pyo3::types::{PyBytes, PyCode, PyDict};
@@ -19,7 +20,7 @@ pub(crate) struct Source {
 }
 
 macro_rules! source {
-    ($path:literal, $file:literal) => {
+    ($path:literal, $file:expr) => {
         Source {
             text: include_str!($path),
             file: $file,
@@ -29,10 +30,10 @@ macro_rules! source {
 }
 
 pub(crate) const DECLARED: Source = source!("python/declared.py", "<qntx declared>");
-pub(crate) const ERRORS: Source = source!("python/errors.py", "<qntx errors>");
+pub(crate) const ERRORS: Source = source!("python/errors.py", OUR_FILES[1]);
 pub(crate) const RESOLVE: Source = source!("python/resolve.py", "<resolve>");
-pub(crate) const QNTX: Source = source!("python/qntx/__init__.py", "<qntx>");
-pub(crate) const CHECKS: Source = source!("python/qntx/_checks.py", "<qntx>");
+pub(crate) const QNTX: Source = source!("python/qntx/__init__.py", OUR_FILES[0]);
+pub(crate) const CHECKS: Source = source!("python/qntx/_checks.py", OUR_FILES[0]);
 
 impl Source {
     /// Runs it in `globals`.
