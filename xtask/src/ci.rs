@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::Args;
 
 use crate::cgroup::{self, Cgroup};
 use crate::check;
 use crate::codegen::Codegen;
+use crate::failures::Failures;
 use crate::flake;
 use crate::fresh::{self, Fresh};
 use crate::installed;
@@ -113,11 +114,9 @@ impl Ci {
             fs::write(&path, page(sh, &lines)?)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
-        let failed: Vec<&str> =
-            rows.iter().filter(|row| row.result.is_err()).map(|row| row.name).collect();
-        if !failed.is_empty() {
-            bail!("failed: {}", failed.join(", "));
-        }
+        // Once more and last, where a log of thousands of lines is looked at first.
+        let failed: Vec<String> = rows.iter().filter_map(Row::failure).collect();
+        ensure!(failed.is_empty(), "failed: {}", failed.join("\n"));
         Ok(())
     }
 
@@ -189,7 +188,9 @@ impl Ci {
         if self.full {
             command.env("QNTX_PYTHON_FULL", "1");
         }
-        sh.run(Python::found(sh)?.for_build(&mut command))
+        let mut failures = Failures::default();
+        sh.run_reading(Python::found(sh)?.for_build(&mut command), |line| failures.read(line))
+            .map_err(|error| anyhow!("{error:#}\n{}", failures.text()))
     }
 }
 
@@ -218,6 +219,10 @@ fn flake_step(sh: &Shell) -> Result<Done> {
 }
 
 impl Row {
+    fn failure(&self) -> Option<String> {
+        self.result.as_ref().err().map(|error| format!("{}: {error:#}", self.name))
+    }
+
     fn line(&self) -> String {
         let result = match &self.result {
             Ok(Done::Passed) => "passed".to_owned(),

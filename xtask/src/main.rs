@@ -16,6 +16,7 @@ mod check;
 mod ci;
 mod codegen;
 mod doctor;
+mod failures;
 mod flake;
 mod fresh;
 mod host;

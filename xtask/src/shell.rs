@@ -1,6 +1,7 @@
 //! Other programs, run from the workspace root: shown first, failing with their own line.
 
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -67,6 +68,30 @@ impl Shell {
     pub(crate) fn run(&self, command: &mut Command) -> Result<()> {
         eprintln!("$ {}", line(command));
         let status = command.status().with_context(|| cannot_run(command))?;
+        if !status.success() {
+            bail!("`{}` failed: {status}", line(command));
+        }
+        Ok(())
+    }
+
+    /// Like [`Shell::run`]; each line of its stdout is shown and given to `read`.
+    pub(crate) fn run_reading(
+        &self,
+        command: &mut Command,
+        mut read: impl FnMut(&str),
+    ) -> Result<()> {
+        eprintln!("$ {}", line(command));
+        let mut child =
+            command.stdout(Stdio::piped()).spawn().with_context(|| cannot_run(command))?;
+        let mut stdout = BufReader::new(child.stdout.take().context("no stdout")?);
+        let mut bytes = Vec::new();
+        while stdout.read_until(b'\n', &mut bytes)? > 0 {
+            let text = String::from_utf8_lossy(&bytes);
+            print!("{text}");
+            read(text.trim_end_matches('\n'));
+            bytes.clear();
+        }
+        let status = child.wait().with_context(|| cannot_run(command))?;
         if !status.success() {
             bail!("`{}` failed: {status}", line(command));
         }
