@@ -77,6 +77,33 @@ fn an_awaited_child_is_forked_before_its_zygote_settles_and_is_like_any_other() 
     panic!("no zygote forked before it settled");
 }
 
+/// Needs at its end what a bare zygote imports last.
+const FAILS_LATE: &str = "\
+import threading, time
+def late():
+    time.sleep(0.1)
+    print('late')
+threading.Thread(target=late).start()
+try:
+    {}['key']
+except KeyError as error:
+    raise ValueError('outer') from error
+";
+
+#[test]
+fn the_first_program_after_a_start_ends_as_any_other() {
+    let plugin = Plugin::start();
+    let ended = || {
+        let answer = plugin.execute(FAILS_LATE).expect(400, "raised");
+        (answer.text("error").to_owned(), answer.text("stdout").to_owned())
+    };
+    let first = ended();
+    plugin.settle();
+    assert_eq!(first, ended());
+    assert!(first.0.contains("direct cause"), "{}", first.0);
+    assert_eq!(first.1, "late\n");
+}
+
 /// Time on a core of all threads, as the scheduler counts it.
 fn cpu(pids: &[u32]) -> Duration {
     let mut nanos = 0;

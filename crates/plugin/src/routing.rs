@@ -16,7 +16,7 @@ use crate::tiers::{Key, Preload, Tiers};
 use std::sync::Arc;
 
 /// The tier `request` should run in; while that one has no zygote, another that
-/// has.
+/// has, or will have one sooner.
 #[must_use]
 pub fn key_for(tiers: &Arc<Tiers>, request: &Request) -> Key {
     let key = |preload| Key {
@@ -30,7 +30,9 @@ pub fn key_for(tiers: &Arc<Tiers>, request: &Request) -> Key {
         Preload::Common | Preload::Learned => Preload::Bare,
     };
     let (first, second) = (key(first), key(second));
-    if !tiers.is_up(&first) && tiers.is_up(&second) { second } else { first }
+    // Of the two that stay the bare one comes up first.
+    let sooner = second == Key::default();
+    if !tiers.is_up(&first) && (sooner || tiers.is_up(&second)) { second } else { first }
 }
 
 fn preload_for(tiers: &Arc<Tiers>, request: &Request, key: &impl Fn(Preload) -> Key) -> Preload {

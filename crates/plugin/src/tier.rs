@@ -211,7 +211,14 @@ impl Tier {
             tracing::info!(tier = self.name, %reason, "children start more slowly here");
         }
         self.state.send_if_modified(|state| match state {
-            State::Up { settled, .. } => !std::mem::replace(settled, true),
+            State::Up { settled, ready, modules, .. } => {
+                let ready = Arc::make_mut(ready);
+                let new = how.preloaded.iter().filter(|module| !ready.preloaded.contains(module));
+                let new: Vec<_> = new.cloned().collect();
+                ready.preloaded.extend(new);
+                *modules = Arc::new(how.loaded.iter().cloned().collect());
+                !std::mem::replace(settled, true)
+            }
             State::Starting | State::Down { .. } | State::Stopped => false,
         });
     }

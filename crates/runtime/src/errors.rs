@@ -25,6 +25,7 @@ pub const OUR_FILES: [&str; 2] = ["<qntx>", "<qntx errors>"];
 const MAX_MESSAGE: usize = 64 << 10;
 
 struct Helper {
+    load: Py<PyAny>,
     describe: Py<PyAny>,
     register: Py<PyAny>,
     ours: Py<PyTuple>,
@@ -32,9 +33,15 @@ struct Helper {
 
 static HELPER: PyOnceLock<Helper> = PyOnceLock::new();
 
-/// Loads `traceback` and our helper. Call it in the zygote, before user code.
+/// Makes our helper ready. Call it in the zygote, before user code.
 pub fn prepare(py: Python<'_>) -> PyResult<()> {
     helper(py).map(|_| ())
+}
+
+/// Loads `traceback`, which is otherwise done for the first exception that is described. Call
+/// it in the zygote, before it forks children that nobody waits for.
+pub fn load(py: Python<'_>) -> PyResult<()> {
+    helper(py)?.load.bind(py).call0().map(|_| ())
 }
 
 fn helper(py: Python<'_>) -> PyResult<&'static Helper> {
@@ -49,6 +56,7 @@ fn helper(py: Python<'_>) -> PyResult<&'static Helper> {
             part.map(Bound::unbind).ok_or_else(|| PyErr::new::<PyMemoryError, _>(()))
         };
         Ok(Helper {
+            load: part("load")?,
             describe: part("describe")?,
             register: part("register")?,
             ours: PyTuple::new(py, OUR_FILES)?.unbind(),

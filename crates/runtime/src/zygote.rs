@@ -139,13 +139,7 @@ impl Zygote {
         interpreter::set_environment(py, start.environment.iter()).map_err(at("environment"))?;
         interpreter::add_paths(py, &start.python_paths, &site_dirs).map_err(at("paths"))?;
         let qntx = natives::install(py).map_err(at("qntx"))?;
-        crate::errors::prepare(py).map_err(at("errors"))?;
-        crate::convert::prepare(py).map_err(at("convert"))?;
-        let (mut preloaded, mut set_aside) = if start.processes {
-            interpreter::preload_for_forking(py, &start.preload)
-        } else {
-            interpreter::preload(py, &start.preload).map_err(at("preload"))?
-        };
+        let (mut preloaded, mut set_aside) = preload(py, start, &start.preload)?;
         if !grants.connect.is_empty() {
             natives::resolve_names(py).map_err(at("socket"))?;
         }
@@ -173,9 +167,6 @@ impl Zygote {
             weakened: sealed.weakened.clone(),
             copied: Vec::new(),
         };
-        for _ in 0..REHEARSALS {
-            child::rehearse(py, &inheritance, REHEARSAL).map_err(at("rehearsal"))?;
-        }
         let ready = ZygoteReady {
             python_version: interpreter.version.clone(),
             python_prefix: interpreter.prefix.to_string_lossy().into_owned(),
@@ -205,8 +196,8 @@ impl Zygote {
         Ok(())
     }
 
-    /// Prepares its memory for children. Takes longer than a child needs to be warm: one that is
-    /// awaited is forked before.
+    /// Imports what is left, and prepares its memory for children. Takes longer than a child
+    /// needs to be warm: one that is awaited is forked before.
     fn settle(
         &self,
         py: Python<'_>,
@@ -215,6 +206,14 @@ impl Zygote {
         map: Option<PageMap>,
         huge: Result<(), String>,
     ) -> Result<(), Failure> {
+        let (preloaded, missing) = preload(py, start, &start.late)?;
+        if let Some((module, reason)) = missing.first() {
+            return Err(Failure { stage: "preload", reason: format!("{module}: {reason}") });
+        }
+        crate::errors::load(py).map_err(at("errors"))?;
+        for _ in 0..REHEARSALS {
+            child::rehearse(py, inheritance, REHEARSAL).map_err(at("rehearsal"))?;
+        }
         let mut slow = Vec::new();
         if let Err(reason) = interpreter::freeze(py, map.as_ref()).map_err(at("freeze"))? {
             slow.push(format!("objects lie in small pages: {reason}"));
@@ -229,7 +228,8 @@ impl Zygote {
                 Err(reason) => slow.push(format!("memory is copied page by page: {reason}")),
             }
         }
-        let settled = ZygoteSettled { slow };
+        let loaded = learned::loaded(py).map_err(at("interpreter"))?;
+        let settled = ZygoteSettled { slow, preloaded, loaded };
         self.send(from_zygote::Kind::Settled(settled)).map_err(at("control"))
     }
 
@@ -313,6 +313,18 @@ impl Zygote {
         let message = ToZygote::decode(bytes).map_err(std::io::Error::other)?;
         Ok(Some((message, received.fds)))
     }
+}
+
+/// Imports `modules`, as children of this zygote need them.
+fn preload(
+    py: Python<'_>,
+    start: &ZygoteStart,
+    modules: &[String],
+) -> Result<interpreter::Preloaded, Failure> {
+    if start.processes {
+        return Ok(interpreter::preload_for_forking(py, modules));
+    }
+    interpreter::preload(py, modules).map_err(at("preload"))
 }
 
 fn both((enforced, seal): (Enforced, ChildSeal)) -> (Option<Enforced>, Option<ChildSeal>) {

@@ -52,7 +52,11 @@ const COMMON: [&str; 32] = [
 const SERVICES: &str = "/etc/services";
 
 /// What every tier has: what our own side of a run needs.
-const BARE: [&str; 4] = ["os", "traceback", "linecache", "threading"];
+const BARE: [&str; 2] = ["os", "linecache"];
+
+/// What the end of a run may need, 20 ms of importing: the first answer after a start does not
+/// wait for it.
+const LATE: [&str; 2] = ["traceback", "threading"];
 
 /// Names a tier.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -121,6 +125,7 @@ impl Key {
             scratch_root: text(scratch.path()),
             preload: self.preload.modules(config),
             learned: Vec::new(),
+            late: LATE.map(str::to_owned).to_vec(),
             landlock_abi_cap: config.landlock_abi_cap.unwrap_or(0),
             unsandboxed: config.no_sandbox,
             allow_weak: config.allow_weak_sandbox,

@@ -5,7 +5,6 @@ Runs with a private copy of the builtins, taken before any user code.
 import builtins
 import linecache
 import sys
-from traceback import TracebackException
 
 MAX_FRAMES = 2000
 MAX_CHAIN = 100
@@ -18,6 +17,15 @@ try:
 except KeyError as _error:
     _TracebackType = type(_error.__traceback__)
     del _error
+
+
+TracebackException = None
+
+
+def load():
+    """Loads the standard library's traceback: half of what a bare zygote imports."""
+    global TracebackException
+    from traceback import TracebackException
 
 
 def _hidden(filename, ours):
@@ -87,6 +95,8 @@ def _describe(exc, user_file, ours):
                 pass
             tb = tb.tb_next
     dropped = _bound(exc)
+    if TracebackException is None:
+        load()
     shown = TracebackException(type(exc), exc, exc.__traceback__)
     todo = [shown]
     seen = set()
