@@ -26,6 +26,8 @@ const HASTE: Duration = Duration::from_millis(1);
 const PIPE: usize = 64 << 10;
 /// What it holds once it was found full: `/proc/sys/fs/pipe-max-size`, which anybody may ask for.
 const LARGE_PIPE: usize = 1 << 20;
+/// From here on there is room for all that may come.
+const MUCH: usize = 256 << 10;
 /// The first read of a stream.
 const SMALL: usize = 4 << 10;
 /// Reads before other events are looked at again.
@@ -135,6 +137,12 @@ impl Capture {
             } else {
                 self.read_through::<SMALL>(room)
             };
+        }
+        if start >= MUCH && self.kept.capacity() < self.cap {
+            // At once: to grow by and by would move what is there, or leave it in small pages.
+            let mut kept = sandbox::heap::room(self.cap);
+            kept.append(&mut self.kept);
+            self.kept = kept;
         }
         let room = room.min(PIPE);
         self.kept.resize(start + room, 0);

@@ -405,3 +405,15 @@ pub(crate) fn tune_allocator(arenas: libc::c_int, mapped_from: libc::c_int) {
         unsafe { libc::mallopt(option, value) };
     }
 }
+
+/// `madvise(2)`: whole pages of `page` bytes within `room` are to be huge ones. A hint: a refusal
+/// leaves them small.
+pub(crate) fn prefer_huge(room: &mut [MaybeUninit<u8>], page: usize) {
+    let before = room.as_ptr().addr().next_multiple_of(page) - room.as_ptr().addr();
+    let Some(inner) = room.get_mut(before..) else { return };
+    let length = inner.len() / page * page;
+    if length > 0 {
+        // SAFETY: within memory that is ours; MADV_HUGEPAGE changes no content.
+        unsafe { libc::madvise(inner.as_mut_ptr().cast(), length, libc::MADV_HUGEPAGE) };
+    }
+}

@@ -585,4 +585,10 @@ pub mod heap {
 
     /// Does nothing.
     pub fn give_back() {}
+
+    /// An empty vector with room for `capacity` bytes.
+    #[must_use]
+    pub fn room(capacity: usize) -> Vec<u8> {
+        Vec::with_capacity(capacity)
+    }
 }

@@ -16,7 +16,7 @@ impl Writer {
     /// An empty text with room for `capacity` bytes.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { bytes: Vec::with_capacity(capacity), comma: false }
+        Self { bytes: sandbox::heap::room(capacity), comma: false }
     }
 
     /// What was written.
@@ -131,12 +131,17 @@ pub fn error(message: &str, field: Option<&str>) -> bytes::Bytes {
 /// Appends `text` as a JSON string with its quotes.
 fn escape(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    for chunk in text.utf8_chunks() {
-        escape_valid(out, chunk.valid().as_bytes());
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice("\u{fffd}".as_bytes());
-        }
+    let mut rest = text;
+    // Many times as fast as `utf8_chunks`, which looks at each byte.
+    while let Err(error) = std::str::from_utf8(rest) {
+        let (valid, invalid) = rest.split_at(error.valid_up_to());
+        escape_valid(out, valid);
+        out.extend_from_slice("\u{fffd}".as_bytes());
+        // No length: a character that the text ends in the middle of.
+        let length = error.error_len().unwrap_or(invalid.len());
+        rest = invalid.get(length..).unwrap_or_default();
     }
+    escape_valid(out, rest);
     out.push(b'"');
 }
 

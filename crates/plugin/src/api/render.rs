@@ -6,7 +6,7 @@
 //! **Invariant:** `stdout` and `stderr` are strings whatever was written, and
 //! the body stays below [`Shape::cap`].
 
-use crate::answer::{Answer, Captured};
+use crate::answer::{self, Answer, Captured};
 use crate::api::json::Writer;
 use crate::api::outcome::{self, Bounds};
 use bytes::Bytes;
@@ -105,7 +105,7 @@ pub fn retry_after(wait: Duration) -> u64 {
 }
 
 fn cut_text(stream: &Captured) -> String {
-    String::from_utf8_lossy(cut(stream, MESSAGE_CAP / 12).0).into_owned()
+    answer::text(cut(stream, MESSAGE_CAP / 12).0).into_owned()
 }
 
 /// At most `most` bytes of a stream, ending at a character's boundary, and
