@@ -12,12 +12,15 @@ use proto::frame::Sealed;
 use proto::{Claimed, Limits};
 use sandbox::rlimit::ChildRlimits;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a finished child lingers before it is killed: its teardown would
 /// otherwise take the core the answer needs (DESIGN 2).
 pub const LINGER: Duration = Duration::from_millis(2);
+/// And at most, while executions have all cores: then it is the others' answers.
+const LONGEST_LINGER: Duration = Duration::from_millis(20);
 /// Descriptors a child may have open (bounds pipes and sockets too).
 const OPEN_FILES: u64 = 256;
 
@@ -135,10 +138,15 @@ impl Spare {
     }
 
     /// Lets a finished child go, after [`LINGER`]: its descriptors and its
-    /// memory are given back when the answer is on its way.
-    pub fn let_go(self, then: impl FnOnce() + Send + 'static) {
+    /// memory are given back when the answer is on its way, and when those of
+    /// the `running` ones are, or [`LONGEST_LINGER`] has passed.
+    pub fn let_go(self, running: Arc<AtomicUsize>, then: impl FnOnce() + Send + 'static) {
         tokio::spawn(async move {
+            let until = Instant::now() + LONGEST_LINGER;
             tokio::time::sleep(LINGER).await;
+            while running.load(Ordering::Relaxed) >= cores() as usize && Instant::now() < until {
+                tokio::time::sleep(LINGER).await;
+            }
             drop(self);
             then();
         });

@@ -203,7 +203,9 @@ impl Supervisor {
             (After::Finished(spare), Some(held)) if answer.limit.is_none() => {
                 self.inner.sessions.keep(held, *spare, &self.config());
             }
-            (After::Finished(spare), None) => return spare.let_go(refill),
+            (After::Finished(spare), None) => {
+                return spare.let_go(Arc::clone(&self.inner.nursery.running), refill);
+            }
             (After::Finished(_) | After::Gone, Some(held)) => {
                 let how = answer.outcome.word();
                 self.inner.sessions.lost(held, format!("an execution in it ended as `{how}`"));
