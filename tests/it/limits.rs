@@ -86,6 +86,19 @@ fn memory_is_limited_and_told_apart_from_a_crash() {
 }
 
 #[test]
+fn who_handles_a_memory_error_goes_on() {
+    let plugin = Plugin::start();
+    let code = "import time\nsleep, x = time.sleep, []\ntry:\n  while True: x.append(bytearray(64 << 10))\n\
+                except MemoryError:\n  sleep(0.2)\n  n = len(x)\n  x.clear()\nn";
+    for mib in [32u64, 64, 512] {
+        let limits = json!({"limits": {"memory_bytes": mib << 20}, "timeout_secs": 30});
+        let blocks = plugin.execute_with(code, limits).expect(200, "value").result().as_u64();
+        let blocks = blocks.unwrap();
+        assert!((mib * 15..=mib * 17).contains(&blocks), "{blocks} blocks of 64 KiB in {mib} MiB");
+    }
+}
+
+#[test]
 fn output_beyond_the_cap_is_dropped_and_said_and_the_program_goes_on() {
     let plugin = Plugin::start();
     let code = "import sys\nfor _ in range(1024): sys.stdout.write('x' * (1 << 20))\n\

@@ -294,11 +294,11 @@ fn page(rows: &str, runs: usize) -> String {
     format!(
         "# How far each limit is overshot\n\n\
          Written by `QNTX_PYTHON_FULL=1 QNTX_BLESS=1 cargo test -p qntx-python-plugin --test it \
-         overshoot::`: {runs} runs each\nof a debug build on Linux {}, {cores} shared cores, busy with other \
-         work. What is given is what was used beyond the limit;\nbelow 0 the limit was met before it was \
+         overshoot::`: {runs} runs each\nof a debug build on Linux {}, {cores} shared cores. \
+         What is given is what was used beyond the limit;\nbelow 0 the limit was met before it was \
          reached. Memory is resident memory and page tables, seen from outside\nevery millisecond or so; a \
          process that takes all its memory between two looks of the supervisor (50 ms) is stopped by\n\
-         `RLIMIT_DATA`, and what that does not count by the next look.\n\n\
+         `RLIMIT_DATA`, and what that does not count by the next look, which lets 1 MiB and a 256th of the limit pass.\n\n\
          | Limit | Met by | Median above | Most above | Unit |\n|---|---|---|---|---|\n{rows}\n\
          A mounted scratch directory (`/health`: `\"scratch_mounted\": true`) holds its quota to the page, files \
          without a name\nincluded: `ENOSPC`. Where the machine grants no mount, the sum is looked at every \

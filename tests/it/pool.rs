@@ -38,14 +38,16 @@ fn a_burst_after_idle_is_served_and_the_pool_shrinks_again() {
 }
 
 /// Whether its zygote had settled: what all share is immortal then (CPython 3.12 and newer); and
-/// how many blocks of 64 KiB it gets.
+/// how many blocks of 64 KiB it gets, and keeps for some looks of the supervisor.
 const CHILD: &str = r#"
 _settled = __import__("sys").getrefcount(__import__("os").path) >= 1 << 30
+_sleep = __import__("time").sleep
 _blocks = []
 try:
     while True:
         _blocks.append(bytearray(64 << 10))
 except MemoryError:
+    _sleep(0.12)
     _result = [_settled, len(_blocks)]
     _blocks.clear()
 "#;

@@ -87,7 +87,7 @@ impl Watchdog {
             // megabytes of a large reservation fills nothing but them.
             let held = mounted.map_or(0, |used| used.bytes);
             let used = grown + page_tables_of(pid) + started.memory + held;
-            if used > self.limits.memory_bytes {
+            if used > self.limits.memory_bytes + slack(self.limits.memory_bytes) {
                 return Some(Excess::Memory);
             }
         }
@@ -150,6 +150,12 @@ impl Watchdog {
     pub fn peak_resident(&self) -> u64 {
         self.peak_resident
     }
+}
+
+/// Beyond the limit: the kernel's own (`RLIMIT_DATA`) is met by a `MemoryError`, and who handles it is
+/// not killed for the rest: page tables, pages of libraries, room the heap had before.
+fn slack(limit: u64) -> u64 {
+    (1 << 20) + limit / 256
 }
 
 fn status_field(pid: i32, field: &str) -> Option<u64> {
