@@ -1,7 +1,7 @@
 //! What failed in a run of `cargo test`: each test's own words, kept to be shown last.
 //!
-//! The format is libtest's: a section `---- NAME stdout ----` for each test that failed, then
-//! the list of their names.
+//! The format is libtest's: a line for each test that failed, a section `---- NAME stdout ----` for
+//! each, then the list of their names.
 
 /// Lines shown of one test.
 const LINES: usize = 60;
@@ -18,7 +18,9 @@ pub(crate) struct Failures {
 impl Failures {
     /// Takes the next line of stdout.
     pub(crate) fn read(&mut self, line: &str) {
-        if line.starts_with("---- ") && line.ends_with(" ----") {
+        if line.starts_with("test ") && line.ends_with(" ... FAILED") {
+            self.shown.push(line.to_owned());
+        } else if line.starts_with("---- ") && line.ends_with(" ----") {
             self.section = Some(0);
             self.in_backtrace = false;
         } else if line == "failures:" || line.starts_with("test result:") {
@@ -61,8 +63,8 @@ mod tests {
             test result: FAILED. 1 passed; 2 failed\ntest d ... ok\n";
         assert_eq!(
             text(output),
-            "---- b stdout ----\nthread 'b' panicked at b.rs:1:\nleft is not right\n\
-             ---- c stdout ----\ntoo late"
+            "test b ... FAILED\n---- b stdout ----\nthread 'b' panicked at b.rs:1:\n\
+             left is not right\n---- c stdout ----\ntoo late"
         );
     }
 

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sandbox::process::{Exit, Pidfd, cpu_time};
 
@@ -22,7 +22,15 @@ pub(crate) fn killed_child(world: &World) {
     let zygote = Zygote::start(world);
     let sleeper = zygote.sleeper("own");
     assert_eq!(sleeper.process.try_wait().unwrap(), None);
-    let used = cpu_time(sleeper.process.pid()).unwrap();
+    // It may not have had a core yet.
+    let until = Instant::now() + Duration::from_secs(10);
+    let used = loop {
+        let used = cpu_time(sleeper.process.pid()).unwrap();
+        if used > Duration::ZERO || Instant::now() > until {
+            break used;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
     assert!(used > Duration::ZERO && used < Duration::from_secs(5), "{used:?}");
     sleeper.process.kill().unwrap();
     assert!(readable(sleeper.process.as_fd()), "a pidfd becomes readable at the end");
