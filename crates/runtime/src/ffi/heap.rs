@@ -229,6 +229,7 @@ mod tests {
         let own = ask(ARENA);
         assert!(own == fifth + ARENA || !(fifth..fifth + HUGE).contains(&own));
         assert!(arenas().chunks.is_empty() && arenas().rest.is_empty());
-        assert!(super::super::collapse(first).is_err(), "what is not there is refused");
+        // Low addresses are nobody's; another thread may be where the first chunk was.
+        assert!(super::super::collapse(HUGE).is_err(), "what is not there is refused");
     }
 }
