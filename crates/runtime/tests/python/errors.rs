@@ -222,16 +222,16 @@ fn raised_of(py: Python<'_>, error: &PyErr) -> Raised {
 
 #[test]
 fn a_patched_traceback_module_leaves_a_plainer_text() {
-    let raised = shown(
-        "<e21>",
-        "import linecache\nsaved = linecache.checkcache\ndef f(*a): raise SystemExit\nlinecache.checkcache = f\n1/0",
-    );
-    with_python(|py| {
+    let code = "import linecache\nsaved = linecache.checkcache\ndef f(*a): raise SystemExit\nlinecache.checkcache = f\n1/0";
+    // In one turn: what others describe meanwhile would be plainer too.
+    let raised = with_python(|py| {
+        let raised = shown("<e21>", code);
         let linecache = py.import("linecache").expect("linecache");
         let globals = PyDict::new(py);
         globals.set_item("linecache", &linecache).expect("set");
         py.run(c"import importlib; importlib.reload(linecache)", Some(&globals), None)
             .expect("reload");
+        raised
     });
     same_text(
         &raised.traceback,
