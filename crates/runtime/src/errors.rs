@@ -3,7 +3,8 @@
 //! The text comes from the standard library's own `traceback`, so that carets,
 //! notes, groups, chains and folded recursion look as they do everywhere. It is
 //! driven by python/errors.py, which [`prepare`] runs in the zygote; what user
-//! code does to builtins or `sys.modules` later does not reach it.
+//! code does to builtins later does not reach it, and to `sys.modules` only in a
+//! child that was forked before [`load`]: there it makes the text a plainer one.
 //!
 //! **Invariant:** every exception has a description. Where describing it fails
 //! (a hostile class, no memory) a plainer text made here takes its place.

@@ -159,9 +159,7 @@ pub fn set_environment<'e>(
     Ok(())
 }
 
-/// Imports `modules` and keeps their at-fork callbacks: programs that fork need
-/// them, at the price of a slower fork of ours.
-pub fn preload_for_forking(py: Python<'_>, modules: &[String]) -> Preloaded {
+fn import(py: Python<'_>, modules: &[String]) -> Preloaded {
     let (mut imported, mut set_aside) = (Vec::new(), Vec::new());
     for module in modules {
         match PyModule::import(py, module.as_str()) {
@@ -173,8 +171,12 @@ pub fn preload_for_forking(py: Python<'_>, modules: &[String]) -> Preloaded {
 }
 
 /// Imports `modules`, with `os.register_at_fork` out of action: what its
-/// callbacks would do in each child is done by hand (DESIGN 2).
-pub fn preload(py: Python<'_>, modules: &[String]) -> PyResult<Preloaded> {
+/// callbacks would do in each child is done by hand (DESIGN 2). Not so when
+/// programs are `forking`: they need them, at the price of a slower fork of ours.
+pub fn preload(py: Python<'_>, modules: &[String], forking: bool) -> PyResult<Preloaded> {
+    if forking {
+        return Ok(import(py, modules));
+    }
     let os = py.import("os")?;
     let posix = py.import("posix")?;
     let original = posix.getattr("register_at_fork")?;
@@ -183,7 +185,7 @@ pub fn preload(py: Python<'_>, modules: &[String]) -> PyResult<Preloaded> {
     let nothing = namespace.get_item("register_at_fork")?;
     posix.setattr("register_at_fork", &nothing)?;
     os.setattr("register_at_fork", &nothing)?;
-    let preloaded = preload_for_forking(py, modules);
+    let preloaded = import(py, modules);
     posix.setattr("register_at_fork", &original)?;
     os.setattr("register_at_fork", &original)?;
     Ok(preloaded)

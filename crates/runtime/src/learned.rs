@@ -70,11 +70,8 @@ pub fn import(
         }
         announce(module)?;
         let state = State::now()?;
-        let (done, failed) = if sources.forking {
-            interpreter::preload_for_forking(py, std::slice::from_ref(module))
-        } else {
-            interpreter::preload(py, std::slice::from_ref(module))?
-        };
+        let (done, failed) =
+            interpreter::preload(py, std::slice::from_ref(module), sources.forking)?;
         state.compare()?;
         imported.extend(done);
         set_aside.extend(failed);

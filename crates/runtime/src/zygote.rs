@@ -139,7 +139,8 @@ impl Zygote {
         interpreter::set_environment(py, start.environment.iter()).map_err(at("environment"))?;
         interpreter::add_paths(py, &start.python_paths, &site_dirs).map_err(at("paths"))?;
         let qntx = natives::install(py).map_err(at("qntx"))?;
-        let (mut preloaded, mut set_aside) = preload(py, start, &start.preload)?;
+        let (mut preloaded, mut set_aside) =
+            interpreter::preload(py, &start.preload, start.processes).map_err(at("preload"))?;
         if !grants.connect.is_empty() {
             natives::resolve_names(py).map_err(at("socket"))?;
         }
@@ -206,7 +207,8 @@ impl Zygote {
         map: Option<PageMap>,
         huge: Result<(), String>,
     ) -> Result<(), Failure> {
-        let (preloaded, missing) = preload(py, start, &start.late)?;
+        let (preloaded, missing) =
+            interpreter::preload(py, &start.late, start.processes).map_err(at("preload"))?;
         if let Some((module, reason)) = missing.first() {
             return Err(Failure { stage: "preload", reason: format!("{module}: {reason}") });
         }
@@ -313,18 +315,6 @@ impl Zygote {
         let message = ToZygote::decode(bytes).map_err(std::io::Error::other)?;
         Ok(Some((message, received.fds)))
     }
-}
-
-/// Imports `modules`, as children of this zygote need them.
-fn preload(
-    py: Python<'_>,
-    start: &ZygoteStart,
-    modules: &[String],
-) -> Result<interpreter::Preloaded, Failure> {
-    if start.processes {
-        return Ok(interpreter::preload_for_forking(py, modules));
-    }
-    interpreter::preload(py, modules).map_err(at("preload"))
 }
 
 fn both((enforced, seal): (Enforced, ChildSeal)) -> (Option<Enforced>, Option<ChildSeal>) {

@@ -23,7 +23,7 @@ TracebackException = None
 
 
 def load():
-    """Loads the standard library's traceback: half of what a bare zygote imports."""
+    """Loads the standard library's traceback, which imports many others."""
     global TracebackException
     from traceback import TracebackException
 
